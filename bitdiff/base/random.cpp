@@ -1,0 +1,87 @@
+#include "bitdiff/base/random.h"
+
+#include <cmath>
+#include <numbers>
+#include <numeric>
+#include <utility>
+
+#include <ATen/Parallel.h>
+#include <ATen/core/PhiloxRNGEngine.h>
+#include <ATen/ops/empty.h>
+
+namespace bitdiff {
+namespace {
+
+/// The finalizer of splitmix64: a bijection that scatters neighbouring keys.
+uint64_t mix(uint64_t z) {
+  z += 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+uint64_t fork_seed(uint64_t seed, Purpose purpose, uint64_t index) {
+  return mix(mix(seed + static_cast<uint64_t>(purpose)) + index);
+}
+
+/// Calls fill(engine, first, last) once for every row, in parallel.
+template <class Fill>
+Tensor fill_rows(uint64_t seed, const std::vector<int64_t>& rows, IntArrayRef shape, Fill fill) {
+  TORCH_CHECK(!shape.empty() && shape[0] == static_cast<int64_t>(rows.size()),
+              "Streams: expected a shape that starts with ", rows.size(), ", got ", shape);
+  auto out = at::empty(shape, at::kFloat);
+  const int64_t length = rows.empty() ? 0 : out.numel() / static_cast<int64_t>(rows.size());
+  float* data = out.mutable_data_ptr<float>();
+  at::parallel_for(0, static_cast<int64_t>(rows.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      at::Philox4_32 engine(seed, static_cast<uint64_t>(rows[row]));
+      fill(engine, data + row * length, data + (row + 1) * length);
+    }
+  });
+  return out;
+}
+
+}  // namespace
+
+Streams::Streams(uint64_t seed, std::vector<int64_t> rows) : seed_(seed), rows_(std::move(rows)) {}
+
+Streams Streams::fork(Purpose purpose, uint64_t index) const {
+  return {fork_seed(seed_, purpose, index), rows_};
+}
+
+Streams Streams::slice(int64_t begin, int64_t end) const {
+  return {seed_, {rows_.begin() + begin, rows_.begin() + end}};
+}
+
+Tensor Streams::uniform(IntArrayRef shape) const {
+  return fill_rows(seed_, rows_, shape, [](at::Philox4_32& engine, float* first, float* last) {
+    for (; first != last; ++first) *first = static_cast<float>(engine() >> 8) * 0x1p-24f;
+  });
+}
+
+Tensor Streams::normal(IntArrayRef shape) const {
+  return fill_rows(seed_, rows_, shape, [](at::Philox4_32& engine, float* first, float* last) {
+    while (first != last) {
+      // (0, 1], so that the logarithm is finite.
+      const float radius = std::sqrt(-2 * std::log((static_cast<float>(engine()) + 1) * 0x1p-32f));
+      const float angle = 2 * std::numbers::pi_v<float> * static_cast<float>(engine()) * 0x1p-32f;
+      *first++ = radius * std::cos(angle);
+      if (first != last) *first++ = radius * std::sin(angle);
+    }
+  });
+}
+
+std::vector<int64_t> permutation(uint64_t seed, Purpose purpose, int64_t index, int64_t n) {
+  std::vector<int64_t> order(n);
+  std::iota(order.begin(), order.end(), 0);
+  at::Philox4_32 engine(fork_seed(seed, purpose, index));
+  for (int64_t i = n - 1; i > 0; --i) {
+    // 64 random bits leave a bias below n / 2^64.
+    const uint64_t high = engine();
+    const uint64_t bits = high << 32 | engine();
+    std::swap(order[i], order[bits % static_cast<uint64_t>(i + 1)]);
+  }
+  return order;
+}
+
+}  // namespace bitdiff

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "bitdiff/base/tensor.h"
+
+namespace bitdiff {
+
+/// What a random number is for. Streams of different purposes are independent.
+enum class Purpose : uint64_t {
+  kInit = 1,
+  kHoldout,
+  kOrder,
+  kFlip,
+  kTime,
+  kNoise,
+  kStepNoise,
+  kDropout,
+  kLabel,
+  kEval,
+};
+
+/// Random numbers as a pure function of (seed, purpose, row): one stream for each row of a batch.
+///
+/// Nothing here has a position that calls advance: asking twice gives the same numbers, and a row
+/// gets the same numbers in whatever batch it stands. Streams that must differ are forked.
+/// The generator is Philox4x32-10 (Salmon et al., 2011): key from seed and purpose, counter from
+/// the row.
+class Streams {
+ public:
+  /// `rows`: the number of each row, which may repeat and come in any order.
+  Streams(uint64_t seed, std::vector<int64_t> rows);
+
+  /// Independent streams of the same rows, for one purpose (and one index of it, such as a layer).
+  Streams fork(Purpose purpose, uint64_t index = 0) const;
+
+  /// The streams of rows [begin, end).
+  Streams slice(int64_t begin, int64_t end) const;
+
+  int64_t size() const { return static_cast<int64_t>(rows_.size()); }
+  const std::vector<int64_t>& rows() const { return rows_; }
+
+  /// float32 `shape` = [B, ...], B = size(); uniform in [0, 1), multiples of 2^-24.
+  Tensor uniform(IntArrayRef shape) const;
+
+  /// float32 `shape` = [B, ...], B = size(); standard normal (Box-Muller).
+  Tensor normal(IntArrayRef shape) const;
+
+ private:
+  uint64_t seed_;
+  std::vector<int64_t> rows_;
+};
+
+/// A permutation of 0 .. n-1, a function of (seed, purpose, index) alone (Fisher-Yates).
+std::vector<int64_t> permutation(uint64_t seed, Purpose purpose, int64_t index, int64_t n);
+
+}  // namespace bitdiff

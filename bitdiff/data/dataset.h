@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "bitdiff/base/tensor.h"
+
+namespace bitdiff {
+
+/// Examples side by side.
+struct Batch {
+  Tensor x;      ///< uint8, int32 or int64 [B, C, *S], each in [0, categories).
+  Tensor label;  ///< int64 [B] in [0, classes), or undefined when the set has no labels.
+};
+
+/// What one needs to know of a data set to build a model for it and to show its samples.
+struct DataInfo {
+  std::vector<int64_t> shape;  ///< [C, *S] of one example.
+  int64_t categories = 256;    ///< K: values are in [0, K).
+  int64_t classes = 0;         ///< 0: no labels.
+  std::vector<int64_t>
+      palette;  ///< 3 * K numbers in 0..255, the colour of each category; or empty.
+};
+
+/// Examples that can be had in any order.
+class Dataset {
+ public:
+  Dataset() = default;
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+  virtual ~Dataset() = default;
+
+  virtual const DataInfo& info() const = 0;
+  virtual int64_t size() const = 0;
+
+  /// The examples `indices`, each in [0, size()). Safe to call from several threads.
+  virtual Batch get(std::span<const int64_t> indices) const = 0;
+};
+
+}  // namespace bitdiff

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+
+#include "bitdiff/base/random.h"
+#include "bitdiff/base/tensor.h"
+
+namespace bitdiff {
+
+/// What a sample is conditioned on, and how the network is to be run.
+struct Condition {
+  Tensor label;  ///< int64 [B], a class in [0, classes) or -1 for none; or undefined.
+  std::optional<Streams> dropout;  ///< Training: where dropout draws from. Absent: no dropout.
+};
+
+/// A network that sees corrupted data and answers with x0, eps or v, as Process::prediction says.
+class Denoiser {
+ public:
+  Denoiser() = default;
+  Denoiser(const Denoiser&) = delete;
+  Denoiser& operator=(const Denoiser&) = delete;
+  virtual ~Denoiser() = default;
+
+  /// `x_t`: float32 [B, C, *S], corrupted analog bits. `x0_prev`: the same shape, the previous
+  /// estimate of x_0 (self-conditioning), zeros where there is none. `gamma`: float64 [B] in (0,
+  /// 1], gamma(t) of each row, the network's clock. Returns float32 [B, C_out, *S].
+  virtual Tensor forward(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma,
+                         const Condition& cond) const = 0;
+};
+
+}  // namespace bitdiff
