@@ -210,13 +210,13 @@ TEST(Codec, GrayNeighboursDifferInOneBit) {
   EXPECT_TRUE(flips.eq(1).all().item<bool>());
 }
 
-// The Pearson correlation of Hamming and absolute distance over all pairs of bytes.
+// The Pearson correlation of Hamming and absolute distance over all pairs of different bytes.
 double distance_correlation(Encoding encoding) {
-  const auto numbers = at::arange(256, at::kDouble);
-  const auto x_bits = make(encoding, 256).encode(at::arange(256).reshape({-1, 1})).to(at::kDouble);
-  const auto hamming = ((8 - x_bits.matmul(x_bits.t())) / 2).flatten();
-  const auto distance = (numbers.unsqueeze(0) - numbers.unsqueeze(1)).abs().flatten();
-  return at::corrcoef(at::stack({hamming, distance}))[0][1].item<double>();
+  const auto pairs = at::triu_indices(256, 256, 1);
+  const auto distance = (pairs[0] - pairs[1]).abs().to(at::kDouble);
+  const auto x_bits = make(encoding, 256).encode(at::arange(256).reshape({-1, 1}));
+  const auto hamming = x_bits.index_select(0, pairs[0]).ne(x_bits.index_select(0, pairs[1])).sum(1);
+  return at::corrcoef(at::stack({hamming.to(at::kDouble), distance}))[0][1].item<double>();
 }
 
 TEST(Codec, KeepsNearNumbersNearExceptWhenPermuted) {
