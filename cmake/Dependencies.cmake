@@ -1,0 +1,16 @@
+# The libraries that bitdiff stands on. A package that is missing names the step that installs it.
+# This file is also installed, for whoever links the static library links these too.
+
+function(bitdiff_found name)
+  if(NOT ${name}_FOUND)
+    message(FATAL_ERROR "${name} is missing. scripts/setup.sh installs it.")
+  endif()
+endfunction()
+
+find_package(LibTorch REQUIRED)
+foreach(name PNG JPEG PkgConfig nlohmann_json CLI11 tomlplusplus)
+  find_package(${name} QUIET)
+  bitdiff_found(${name})
+endforeach()
+pkg_check_modules(libzip QUIET IMPORTED_TARGET libzip)
+bitdiff_found(libzip)

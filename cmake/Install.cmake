@@ -1,0 +1,21 @@
+# Installs the program, the library and its headers, and a CMake package: find_package(bitdiff), bitdiff::bitdiff.
+
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/bitdiff")
+
+install(TARGETS bitdiff EXPORT bitdiff)
+install(DIRECTORY bitdiff DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
+if(TARGET bitdiff_program)
+  # The installed program finds LibTorch where the built one did.
+  set_target_properties(bitdiff_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+  install(TARGETS bitdiff_program)
+endif()
+
+install(EXPORT bitdiff NAMESPACE bitdiff:: DESTINATION "${package_folder}" FILE bitdiffTargets.cmake)
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/bitdiffConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES
+  "${PROJECT_BINARY_DIR}/bitdiffConfigVersion.cmake"
+  cmake/bitdiffConfig.cmake cmake/Dependencies.cmake cmake/FindLibTorch.cmake cmake/LibTorchLookup.cmake
+  DESTINATION "${package_folder}")
