@@ -73,6 +73,16 @@ struct Layout {
   int64_t batch, channels, count;
 };
 
+template <class Code>
+Code larger(Code a, Code b) {
+  return std::max(a, b);
+}
+
+template <class Code>
+void look_up(const int32_t* table, const Code* from, int64_t count, Code* to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<Code>(table[from[i]]);
+}
+
 void check_finite(const Tensor& x_bits) {
   const auto places = at::nonzero(at::isnan(x_bits));
   if (places.size(0) == 0) return;
@@ -150,19 +160,16 @@ Tensor Codec::codes_of(const Tensor& x) const {
   }
   auto codes = at::empty(numbers.sizes(), numbers.options());
   const Layout layout(codes);
-  const auto look_up = [&]<class Code>(const Code* from, Code* to) {
+  const auto look_up_all = [&]<class Code>(const Code* from, Code* to) {
     layout.for_each([&](int64_t b, int64_t c) {
-      const int32_t* table = shuffles_[c]->code.data();
       const int64_t begin = (b * layout.channels + c) * layout.count;
-      for (int64_t i = begin; i < begin + layout.count; ++i) {
-        to[i] = static_cast<Code>(table[from[i]]);
-      }
+      look_up(shuffles_[c]->code.data(), from + begin, layout.count, to + begin);
     });
   };
   if (small) {
-    look_up(numbers.const_data_ptr<uint8_t>(), codes.mutable_data_ptr<uint8_t>());
+    look_up_all(numbers.const_data_ptr<uint8_t>(), codes.mutable_data_ptr<uint8_t>());
   } else {
-    look_up(numbers.const_data_ptr<int32_t>(), codes.mutable_data_ptr<int32_t>());
+    look_up_all(numbers.const_data_ptr<int32_t>(), codes.mutable_data_ptr<int32_t>());
   }
   return codes;
 }
@@ -202,16 +209,17 @@ int64_t Codec::numbers_of(Tensor& codes, const Tensor& x_bits) const {
     if (gray) {
       for (auto& number : numbers) number = static_cast<Code>(number_of_gray(number));
     } else if (table) {
-      for (auto& number : numbers) number = static_cast<Code>(table[number]);
+      look_up(table, numbers.data(), count, numbers.data());
     }
-    if (is_power_of_two(categories_[c])) return;
+    const int64_t k = categories_[c];
+    if (std::accumulate(numbers.begin(), numbers.end(), Code{0}, larger<Code>) < k) return;
 
     std::vector<float> bits(bits_[c]);
     const float* rows = x_bits.const_data_ptr<float>() + (b * bit_channels_ + first_bit[c]) * count;
     for (int64_t i = 0; i < count; ++i) {
-      if (numbers[i] < categories_[c]) continue;
+      if (numbers[i] < k) continue;
       for (int64_t bit = 0; bit < bits_[c]; ++bit) bits[bit] = rows[bit * count + i];
-      const int64_t nearest = nearest_number(bits, categories_[c], gray);
+      const int64_t nearest = nearest_number(bits, k, gray);
       numbers[i] = static_cast<Code>(table ? table[nearest] : nearest);
       invalid += 1;
     }
