@@ -43,12 +43,12 @@ std::vector<int64_t> categories_of(const CodecOptions& options, int64_t channels
   auto categories = options.categories;
   if (categories.size() == 1) categories.resize(channels, categories.front());
   if (static_cast<int64_t>(categories.size()) != channels) {
-    throw UsageError("codec.categories: expected one number or ", channels,
+    throw UsageError("categories: expected one number or ", channels,
                      ", one for each channel of the data, found ", categories.size());
   }
   for (const int64_t k : categories) {
     if (k < 2 || k > kMostCategories) {
-      throw UsageError("codec.categories: expected numbers in 2..", kMostCategories, ", found ", k);
+      throw UsageError("categories: expected numbers in 2..", kMostCategories, ", found ", k);
     }
   }
   return categories;
@@ -140,7 +140,7 @@ void Codec::check_range(const Tensor& x) const {
     const auto lowest = low.item<int64_t>(), highest = high.item<int64_t>();
     if (lowest >= 0 && highest < k) return;
     throw InputError("the data holds the value ", lowest < 0 ? lowest : highest, where,
-                     "; expected 0..", k - 1, " (codec.categories = ", k, ")");
+                     "; expected 0..", k - 1, ", for there are ", k, " categories");
   };
   if (std::equal(categories_.begin() + 1, categories_.end(), categories_.begin())) {
     return check(x, categories_.front(), "");

@@ -163,7 +163,7 @@ TEST(Codec, NamesTheChannelOfAValueOutside) {
   } catch (const InputError& error) {
     EXPECT_STREQ(
         error.what(),
-        "the data holds the value 25 in channel 1; expected 0..19 (codec.categories = 20)");
+        "the data holds the value 25 in channel 1; expected 0..19, for there are 20 categories");
   }
 }
 
