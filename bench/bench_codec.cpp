@@ -20,7 +20,6 @@ namespace {
 
 using bitdiff::Codec;
 using bitdiff::Encoding;
-using bitdiff::Tensor;
 
 double seconds(const std::function<void()>& work, int64_t repeats) {
   const auto begin = std::chrono::steady_clock::now();

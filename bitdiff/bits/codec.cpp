@@ -153,7 +153,7 @@ void Codec::check_range(const Tensor& x) const {
 // The numbers `x` as codes, on the CPU: uint8 or int32 [B, C, *S].
 Tensor Codec::codes_of(const Tensor& x) const {
   const bool small = *std::max_element(bits_.begin(), bits_.end()) <= 8;
-  const auto numbers = x.to(small ? at::kByte : at::kInt).contiguous();
+  auto numbers = x.to(small ? at::kByte : at::kInt).contiguous();
   if (options_.encoding == Encoding::kBinary) return numbers;
   if (options_.encoding == Encoding::kGray) {
     return at::bitwise_xor(numbers, at::bitwise_right_shift(numbers, 1));

@@ -6,6 +6,8 @@
 namespace bitdiff {
 namespace {
 
+constexpr double kHuge = std::numeric_limits<float>::max();
+
 uint32_t threshold(std::span<const float> x_bits) {
   uint32_t code = 0;
   for (size_t bit = 0; bit < x_bits.size(); ++bit) {
@@ -16,9 +18,9 @@ uint32_t threshold(std::span<const float> x_bits) {
 
 // All codes have the same norm: the nearest one has the largest inner product.
 double inner_product(std::span<const float> x_bits, uint32_t code) {
-  constexpr double kHuge = std::numeric_limits<float>::max();  // Two infinities must not be a NaN.
   double sum = 0;
   for (size_t bit = 0; bit < x_bits.size(); ++bit) {
+    // Infinities of both signs must not add up to NaN.
     const double x = std::clamp<double>(x_bits[bit], -kHuge, kHuge);
     sum += (code >> bit) & 1 ? x : -x;
   }

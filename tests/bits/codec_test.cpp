@@ -112,6 +112,21 @@ TEST_P(CodecTest, GivesEachChannelItsOwnCategories) {
   EXPECT_TRUE(codec.decode(x_bits).x.to(at::kLong).equal(at::cat(x, 1)));
 }
 
+TEST_P(CodecTest, DecodesToTheNearestOfAllCodesAndCountsWhatIsNone) {
+  at::manual_seed(0);
+  for (int64_t k = 2; k <= 40; ++k) {
+    const auto codec = make(GetParam(), k);
+    const auto codes = codec.encode(at::arange(k).reshape({k, 1}));  // [K, n]
+    const auto x_bits = at::randn({200, codec.bit_channels()});
+    // Codes have one norm: the nearest has the largest inner product.
+    const auto nearest = x_bits.matmul(codes.t()).argmax(1);
+    const auto agreeing = x_bits.sign().matmul(codes.t()).amax(1);
+    const auto decoded = codec.decode(x_bits);
+    EXPECT_TRUE(decoded.x.flatten().equal(nearest.to(at::kByte))) << "K = " << k;
+    EXPECT_EQ(decoded.invalid, agreeing.lt(codec.bit_channels()).sum().item<int64_t>());
+  }
+}
+
 TEST_P(CodecTest, NeverDecodesToWhatIsNoCategory) {
   at::manual_seed(0);
   for (const int64_t k : {3, 5, 17, 200, 257, 1000}) {

@@ -1,6 +1,7 @@
 #include "bitdiff/bits/nearest.h"
 
 #include <bit>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -84,6 +85,12 @@ TEST_P(NearestNumber, OfAnExactCodeIsItself) {
       ASSERT_EQ(nearest_number(x_bits, k, GetParam()), number);
     }
   }
+}
+
+TEST(NearestNumberTo, InfinitiesHasTheMostOfTheirSigns) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> seven = {infinity, infinity, infinity};
+  EXPECT_EQ(nearest_number(seven, 5, false), 3);
 }
 
 TEST(Gray, InverseTurnsItBack) {
