@@ -17,6 +17,7 @@ enum class Purpose : uint64_t {
   kNoise,
   kStepNoise,
   kDropout,
+  kSelfCond,
   kLabel,
   kEval,
 };
