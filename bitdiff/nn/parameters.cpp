@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 
 #include "bitdiff/base/random.h"
@@ -9,6 +10,7 @@
 namespace bitdiff {
 
 Tensor Parameters::add(const std::string& name, IntArrayRef shape, double scale) {
+  if (device_.is_meta()) return keep(name, at::empty(shape, at::dtype(at::kFloat).device(device_)));
   const auto stream = Streams(seed_, {0}).fork(Purpose::kInit, named_.size());
   std::vector<int64_t> row{1};
   row.insert(row.end(), shape.begin(), shape.end());
@@ -26,10 +28,13 @@ Tensor Parameters::add_filled(const std::string& name, IntArrayRef shape, double
   return keep(name, at::full(shape, value, at::kFloat));
 }
 
-Tensor Parameters::keep(const std::string& name, Tensor value) {
-  value.requires_grad_();
-  named_.emplace_back(name, value);
-  return value;
+Tensor Parameters::keep(const std::string& name, const Tensor& value) {
+  const auto format =
+      value.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Preserve;
+  auto parameter = value.to(value.options().device(device_), false, false, format);
+  parameter.requires_grad_();
+  named_.emplace_back(name, parameter);
+  return parameter;
 }
 
 std::vector<Tensor> Parameters::tensors() const {

@@ -14,12 +14,14 @@ namespace bitdiff {
 /// Layers keep handles to the same tensors, so that writing into one here changes the network.
 class Parameters {
  public:
-  /// Initial values are a function of `seed` and the order of creation.
-  explicit Parameters(uint64_t seed) : seed_(seed) {}
+  /// Initial values are a function of `seed` and the order of creation, the same on every device.
+  /// On at::kMeta parameters have shapes but neither values nor memory: enough to count them.
+  explicit Parameters(uint64_t seed, at::Device device = at::kCPU) : seed_(seed), device_(device) {}
 
   /// A new float32 parameter, uniform in +-sqrt(3 * scale / fan_avg) (VarianceScaling of Keras with
   /// fan_avg and uniform): fan_in = the product of all sizes but the first, fan_out likewise
-  /// without the second. scale 0 gives zeros.
+  /// without the second. scale 0 gives zeros. Kernels of convolutions ([out, in, h, w]) are stored
+  /// channels last, as the convolutions want them; their shape and numbers do not depend on that.
   Tensor add(const std::string& name, IntArrayRef shape, double scale = 1);
 
   /// A new float32 parameter filled with one number.
@@ -30,9 +32,10 @@ class Parameters {
   int64_t count() const;  ///< How many numbers in all.
 
  private:
-  Tensor keep(const std::string& name, Tensor value);
+  Tensor keep(const std::string& name, const Tensor& value);
 
   uint64_t seed_;
+  at::Device device_;
   std::vector<std::pair<std::string, Tensor>> named_;
 };
 

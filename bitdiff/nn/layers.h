@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "bitdiff/base/random.h"
+#include "bitdiff/base/tensor.h"
+#include "bitdiff/nn/parameters.h"
+
+namespace bitdiff {
+
+/// x W^T + b on the last axis.
+struct Linear {
+  Linear(int64_t in, int64_t out, const Scope& scope, double init_scale = 1);
+  Tensor operator()(const Tensor& x) const;  ///< [..., in] -> [..., out].
+
+  Tensor weight, bias;
+};
+
+/// A convolution with a square kernel and zero padding.
+///
+/// A stride of 1 keeps the size of the image. A stride of 2 halves an even size and pads as
+/// TensorFlow's SAME does: nothing at the top and left, one row and column at the bottom and right.
+struct Conv2d {
+  struct Options {
+    int64_t kernel = 3;     ///< 1 or 3.
+    int64_t stride = 1;     ///< 1 or 2.
+    double init_scale = 1;  ///< Of the variance of the initial weights, see Parameters::add.
+  };
+  Conv2d(int64_t in, int64_t out, const Scope& scope, Options options);
+  Conv2d(int64_t in, int64_t out, const Scope& scope) : Conv2d(in, out, scope, Options()) {}
+  Tensor operator()(const Tensor& x) const;  ///< [B, in, H, W] -> [B, out, H', W'].
+
+  Tensor weight, bias;
+  int64_t stride, padding;
+};
+
+/// Group normalisation (Wu & He, 2018), eps 1e-5, with a weight and a bias for each channel.
+/// Throws UsageError when `group_count` does not divide `channels`.
+struct GroupNorm {
+  GroupNorm(int64_t channels, int64_t group_count, const Scope& scope);
+  Tensor operator()(const Tensor& x) const;  ///< [B, C, ...] -> the same.
+
+  Tensor weight, bias;
+  int64_t groups;
+};
+
+/// Layer normalisation (Ba et al., 2016) of the last axis, eps 1e-5.
+struct LayerNorm {
+  LayerNorm(int64_t width, const Scope& scope);
+  Tensor operator()(const Tensor& x) const;  ///< [..., D] -> the same.
+
+  Tensor weight, bias;
+};
+
+/// Multi-head self-attention over L positions (Vaswani et al., 2017), biases everywhere.
+/// Throws UsageError when `head_count` does not divide `channels`.
+struct SelfAttention {
+  SelfAttention(int64_t channels, int64_t head_count, const Scope& scope);
+  Tensor operator()(const Tensor& x) const;  ///< [B, L, C] -> the same.
+
+  int64_t heads;
+  Linear qkv, out;
+};
+
+/// SiLU; overwrites `x` when no gradient will be asked for.
+Tensor activate(Tensor x);
+
+/// Adds `x` into `sum`, which must be fresh from a convolution or a linear layer, and divides by
+/// sqrt(2), so that the variance stays.
+Tensor add_residual(Tensor sum, const Tensor& x);
+
+/// Zeroes each number of `x` [B, ...] with probability `rate` and scales the rest by 1 / (1 -
+/// rate). A pure function of the streams and `layer`, which tells the dropouts of one network
+/// apart; does nothing without streams.
+Tensor dropout(const Tensor& x, double rate, const std::optional<Streams>& streams, int64_t layer);
+
+}  // namespace bitdiff
