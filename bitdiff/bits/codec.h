@@ -28,8 +28,6 @@ struct CodecOptions {
   template <class Visitor>
   void visit(Visitor& v) {
     v.choice("encoding", encoding, encoding_words(), "which bits stand for which number");
-    v.numbers("categories", categories, between(2, 2147483648.0),
-              "how many values a channel can have: one number, or one for each channel");
     v.number("scale", scale, between(1e-3, 1e3), "magnitude of an analog bit");
     v.number("seed", seed, between(0, 4294967295.0), "seed of the shuffle of permuted");
   }

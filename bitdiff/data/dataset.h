@@ -16,9 +16,9 @@ struct Batch {
 
 /// What one needs to know of a data set to build a model for it and to show its samples.
 struct DataInfo {
-  std::vector<int64_t> shape;  ///< [C, *S] of one example.
-  int64_t categories = 256;    ///< K: values are in [0, K).
-  int64_t classes = 0;         ///< 0: no labels.
+  std::vector<int64_t> shape;               ///< [C, *S] of one example.
+  std::vector<int64_t> categories = {256};  ///< K: values are in [0, K); or one K for each channel.
+  int64_t classes = 0;                      ///< 0: no labels.
   std::vector<int64_t>
       palette;  ///< 3 * K numbers in 0..255, the colour of each category; or empty.
 };

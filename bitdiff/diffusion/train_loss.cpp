@@ -1,0 +1,45 @@
+#include "bitdiff/diffusion/train_loss.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+namespace bitdiff {
+namespace {
+
+/// The condition of the first `n` rows, with dropout of its own.
+Condition first_rows(const Condition& cond, int64_t n) {
+  Condition first = cond;
+  if (cond.label.defined()) first.label = cond.label.slice(0, 0, n);
+  if (cond.dropout) first.dropout = cond.dropout->fork(Purpose::kSelfCond).slice(0, n);
+  return first;
+}
+
+}  // namespace
+
+Tensor train_loss(const Process& process, const Denoiser& net, const Tensor& x,
+                  const Condition& cond, const Streams& streams, int64_t self_cond_rows) {
+  // Binary encoding: discrete to analog bits.
+  const auto x_bits = process.codec.encode(x);
+
+  // Corrupt data.
+  const auto t = streams.fork(Purpose::kTime).uniform({x.size(0)});
+  const auto eps = streams.fork(Purpose::kNoise).normal(x_bits.sizes());
+  const auto gamma = process.gamma(t);
+  const auto x_crpt = corrupt(x_bits, eps, gamma);
+
+  // Compute self-cond estimate.
+  const auto x_pred = at::zeros_like(x_crpt);
+  if (const int64_t n = self_cond_rows; n > 0) {
+    const c10::NoGradGuard stop_gradient;
+    const auto x_n = x_crpt.slice(0, 0, n);
+    const auto gamma_n = gamma.slice(0, 0, n);
+    const auto out = net.forward(x_n, x_pred.slice(0, 0, n), gamma_n, first_rows(cond, n));
+    x_pred.slice(0, 0, n).copy_(estimate_x0(process, out, x_n, gamma_n));
+  }
+
+  // Predict and compute loss.
+  const auto out = net.forward(x_crpt, x_pred, gamma, cond);
+  return at::mse_loss(out, target_of(process.prediction, x_bits, eps, gamma));
+}
+
+}  // namespace bitdiff

@@ -1,0 +1,140 @@
+#include "bitdiff/diffusion/generate.h"
+
+#include <numeric>
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/ideal_denoiser.h"
+
+namespace bitdiff {
+namespace {
+
+std::vector<int64_t> first_rows(int64_t n) {
+  std::vector<int64_t> rows(n);
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+/// A distribution over 0 .. K-1, encoded, with the best denoiser there is for it.
+struct Known {
+  Known(std::vector<double> shares, Encoding encoding, Prediction prediction = Prediction::kX0)
+      : p(at::tensor(shares, at::kDouble)),
+        process{.codec = Codec({.encoding = encoding, .categories = {p.numel()}}, 1),
+                .prediction = prediction},
+        net(codes(), p, prediction) {}
+
+  Tensor codes() const {
+    return process.codec.encode(at::arange(p.numel(), at::kLong).reshape({-1, 1, 1}));
+  }
+
+  /// [N] samples.
+  Tensor sample(int64_t n, const GenerateOptions& options, int64_t seed = 0) const {
+    const Streams streams(seed, first_rows(n));
+    const auto bits =
+        generate(process, net, {n, process.codec.bit_channels(), 1}, {}, options, streams);
+    return process.codec.decode(bits).x.flatten().to(at::kLong);
+  }
+
+  /// Half the sum of |share - p|.
+  double total_variation(const Tensor& x) const {
+    const auto share = at::bincount(x, {}, p.numel()).to(at::kDouble) / x.numel();
+    return (share - p).abs().sum().item<double>() / 2;
+  }
+
+  /// What n exact samples would show: the mean of the total variation plus five deviations.
+  double sampling_error(int64_t n) const {
+    const auto variance = p * (1 - p) / n;
+    const double mean = at::sqrt(variance * 2 / 3.141592653589793).sum().item<double>() / 2;
+    return mean + 5 * std::sqrt(variance.sum().item<double>() / 4);
+  }
+
+  Tensor p;
+  Process process;
+  test::IdealDenoiser net;
+};
+
+std::vector<double> uneven(int64_t k) {
+  std::vector<double> p(k);
+  for (int64_t i = 0; i < k; ++i)
+    p[i] = 2.0 * static_cast<double>(i + 1) / static_cast<double>(k * (k + 1));
+  return p;
+}
+
+class Generate : public ::testing::TestWithParam<std::tuple<Solver, Encoding>> {
+ protected:
+  Solver solver() const { return std::get<0>(GetParam()); }
+  Encoding encoding() const { return std::get<1>(GetParam()); }
+};
+INSTANTIATE_TEST_SUITE_P(Every, Generate,
+                         ::testing::Combine(::testing::Values(Solver::kDdim, Solver::kDdpm,
+                                                              Solver::kDdpmSmall),
+                                            ::testing::Values(Encoding::kBinary, Encoding::kGray)),
+                         [](const auto& p) {
+                           const auto solver = std::get<0>(p.param);
+                           return std::string(solver == Solver::kDdim   ? "Ddim"
+                                              : solver == Solver::kDdpm ? "Ddpm"
+                                                                        : "DdpmSmall") +
+                                  (std::get<1>(p.param) == Encoding::kGray ? "Gray" : "Binary");
+                         });
+
+TEST_P(Generate, GivesTheDataInTheirProportions) {
+  const int64_t n = 200000;
+  for (const auto& p : {std::vector<double>{0.3, 0.7}, {0.05, 0.4, 0.1, 0.25, 0.2}, uneven(17)}) {
+    const Known known(p, encoding());
+    const auto x = known.sample(n, {.steps = 100, .solver = solver()});
+    EXPECT_LT(known.total_variation(x), known.sampling_error(n)) << "K = " << p.size();
+  }
+}
+
+TEST_P(Generate, GivesOnlyDataWhateverTheTimeIntervals) {
+  // 1, 4 and 6 of seven categories never occur.
+  const Known seven({0.2, 0.0, 0.3, 0.1, 0.0, 0.4, 0.0}, encoding());
+  const auto allowed = at::tensor({0, 2, 3, 5});
+  for (const double td : {0.5, 1.0, 3.0, 7.0}) {
+    const auto x = seven.sample(2000, {.steps = 20, .td = td, .solver = solver()});
+    EXPECT_TRUE(at::isin(x, allowed).all().item<bool>()) << "td = " << td;
+  }
+}
+
+TEST_P(Generate, CallsTheNetworkOncePerStep) {
+  const Known known({0.5, 0.5}, encoding());
+  known.sample(2, {.steps = 7, .solver = solver()});
+  EXPECT_EQ(known.net.calls(), 7);
+}
+
+TEST_P(Generate, ASampleIsTheSameInAnyCompany) {
+  const Known known(uneven(17), encoding());
+  const GenerateOptions options{.steps = 10, .solver = solver()};
+  const auto bits = [&](std::vector<int64_t> rows) {
+    const auto b = static_cast<int64_t>(rows.size());
+    return generate(known.process, known.net, {b, 5, 1}, {}, options, Streams(3, std::move(rows)));
+  };
+  EXPECT_TRUE(bits({0, 1, 2, 3})[2].allclose(bits({9, 2})[1]));
+}
+
+TEST(SelfConditioning, IsFedBackUnlessTurnedOff) {
+  const Known with({0.5, 0.5}, Encoding::kBinary);
+  with.sample(2, {.steps = 3});
+  EXPECT_TRUE(with.net.saw_self_cond());
+  const Known without({0.5, 0.5}, Encoding::kBinary);
+  without.sample(2, {.steps = 3, .self_cond = false});
+  EXPECT_FALSE(without.net.saw_self_cond());
+}
+
+TEST(SelfConditioning, TheFirstStepSeesZeros) {
+  const Known known({0.5, 0.5}, Encoding::kBinary);
+  known.sample(2, {.steps = 1});
+  EXPECT_FALSE(known.net.saw_self_cond());
+}
+
+TEST(Predictions, AllSampleTheSameDistribution) {
+  for (const auto prediction : {Prediction::kEps, Prediction::kV}) {
+    const Known known({0.05, 0.4, 0.1, 0.25, 0.2}, Encoding::kBinary, prediction);
+    const int64_t n = 20000;
+    EXPECT_LT(known.total_variation(known.sample(n, {.steps = 100})), known.sampling_error(n));
+  }
+}
+
+}  // namespace
+}  // namespace bitdiff

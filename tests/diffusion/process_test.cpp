@@ -1,0 +1,94 @@
+#include "bitdiff/diffusion/process.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "bitdiff/diffusion/step.h"
+
+namespace bitdiff {
+namespace {
+
+Process process_of(Prediction prediction, double scale = 1) {
+  return {.codec = Codec({.categories = {16}, .scale = scale}, 1), .prediction = prediction};
+}
+
+class Predictions : public ::testing::TestWithParam<Prediction> {};
+INSTANTIATE_TEST_SUITE_P(All, Predictions,
+                         ::testing::Values(Prediction::kX0, Prediction::kEps, Prediction::kV),
+                         [](const auto& p) {
+                           return p.param == Prediction::kX0    ? "X0"
+                                  : p.param == Prediction::kEps ? "Eps"
+                                                                : "V";
+                         });
+
+TEST_P(Predictions, APerfectAnswerGivesTheDataBack) {
+  const auto process = process_of(GetParam());
+  const auto x_0 = process.codec.encode(at::randint(0, 16, {8, 1, 5}, at::kLong));
+  const auto eps = at::randn_like(x_0);
+  const auto gamma = at::linspace(0.05, 0.95, 8, at::kDouble);
+  const auto x_t = corrupt(x_0, eps, gamma);
+  const auto out = target_of(GetParam(), x_0, eps, gamma);
+  EXPECT_TRUE(estimate_x0(process, out, x_t, gamma).allclose(x_0, 1e-5, 1e-5));
+}
+
+TEST_P(Predictions, EstimatesAreClippedToTheScale) {
+  const auto process = process_of(GetParam(), 0.5);
+  const auto x_t = at::randn({4, 4, 5}) * 100;
+  const auto gamma = at::full({4}, 0.3, at::kDouble);
+  const auto x_0 = estimate_x0(process, at::randn({4, 4, 5}) * 100, x_t, gamma);
+  EXPECT_EQ(x_0.abs().max().item<float>(), 0.5f);
+}
+
+TEST(Corrupt, KeepsTheVarianceOfUnitBits) {
+  const auto x_0 = at::randint(0, 2, {4, 50000}).to(at::kFloat) * 2 - 1;
+  const auto gamma = at::tensor({0.1, 0.4, 0.7, 0.99}, at::kDouble);
+  const auto x_t = corrupt(x_0, at::randn_like(x_0), gamma);
+  EXPECT_TRUE(x_t.square().mean(1).allclose(at::ones({4}), 0, 0.03));
+  EXPECT_TRUE((x_t * x_0).mean(1).allclose(sqrt(gamma).to(at::kFloat), 0, 0.03));
+}
+
+// Golden vectors: x_t = .3, x0 = .8, cosine.
+struct Golden {
+  double t, t_next, ddim, mean, large, small;
+};
+class Steps : public ::testing::TestWithParam<Golden> {};
+INSTANTIATE_TEST_SUITE_P(Golden, Steps,
+                         ::testing::Values(Golden{0.6, 0.4, 0.523478969, 0.581852889, 0.687116865,
+                                                  0.499299040},
+                                           Golden{1.0, 0.9, 0.421421211, 0.125325420, -1, -1},
+                                           Golden{0.1, 0.0, 0.799017636, 0.799998016, -1, -1}));
+
+TEST_P(Steps, TakeTheGoldenValues) {
+  const auto& want = GetParam();
+  const Schedule gamma;
+  const auto x_t = at::full({1}, 0.3, at::kDouble);
+  const auto x0 = at::full({1}, 0.8, at::kDouble);
+  const double now = gamma(want.t);
+  const double next = gamma(want.t_next);
+  EXPECT_NEAR(ddim_step(x_t, x0, now, next).item<double>(), want.ddim, 1e-9);
+  const auto large = ddpm_step(x_t, x0, now, next, Solver::kDdpm);
+  const auto small = ddpm_step(x_t, x0, now, next, Solver::kDdpmSmall);
+  EXPECT_NEAR(large.mean.item<double>(), want.mean, 1e-9);
+  EXPECT_TRUE(large.mean.equal(small.mean));
+  if (want.large < 0) return;
+  EXPECT_NEAR(large.deviation, want.large, 1e-9);
+  EXPECT_NEAR(small.deviation, want.small, 1e-9);
+}
+
+TEST(Steps, TheSmallVarianceIsThatOfThePosterior) {
+  // q(x_next | x_t, x0) for x_t = sqrt(a) x_next + sqrt(1 - a) z, by precision-weighted averaging.
+  const double now = 0.3;
+  const double next = 0.6;
+  const double a = now / next;
+  const double precision = a / (1 - a) + 1 / (1 - next);
+  const auto x_t = at::full({1}, 0.3, at::kDouble);
+  const auto x0 = at::full({1}, 0.8, at::kDouble);
+  const auto step = ddpm_step(x_t, x0, now, next, Solver::kDdpmSmall);
+  EXPECT_NEAR(step.deviation * step.deviation, 1 / precision, 1e-12);
+  const double mean =
+      (std::sqrt(a) / (1 - a) * 0.3 + std::sqrt(next) / (1 - next) * 0.8) / precision;
+  EXPECT_NEAR(step.mean.item<double>(), mean, 1e-12);
+}
+
+}  // namespace
+}  // namespace bitdiff

@@ -1,0 +1,88 @@
+#include "bitdiff/diffusion/train_loss.h"
+
+#include <numeric>
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <gtest/gtest.h>
+
+namespace bitdiff {
+namespace {
+
+/// Answers with weight * x_t and remembers what it was asked.
+class Recorder final : public Denoiser {
+ public:
+  Tensor forward(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma,
+                 const Condition& cond) const override {
+    calls.push_back({x_t, x0_prev.clone(), gamma, cond.label, c10::GradMode::is_enabled()});
+    return weight * x_t;
+  }
+
+  struct Call {
+    Tensor x_t, x0_prev, gamma, label;
+    bool with_gradient;
+  };
+  mutable std::vector<Call> calls;
+  Tensor weight = at::full({1}, 3.0).requires_grad_();
+};
+
+class TrainLoss : public ::testing::Test {
+ protected:
+  Tensor loss(int64_t self_cond_rows) {
+    return train_loss(process_, net_, x_, {.label = at::arange(6), .dropout = {}},
+                      Streams(5, {10, 11, 12, 13, 14, 15}), self_cond_rows);
+  }
+
+  Process process_{.codec = Codec({.categories = {16}}, 1)};
+  Tensor x_ = at::randint(0, 16, {6, 1, 7}, at::kLong);
+  Recorder net_;
+};
+
+TEST_F(TrainLoss, GivesTheFirstRowsTheirClippedEstimateAndTheRestZeros) {
+  loss(2);
+  ASSERT_EQ(net_.calls.size(), 2u);
+  const auto& first = net_.calls[0];
+  const auto& second = net_.calls[1];
+  EXPECT_EQ(first.x_t.size(0), 2);
+  EXPECT_TRUE(first.x0_prev.eq(0).all().item<bool>());
+  EXPECT_TRUE(second.x_t.slice(0, 0, 2).equal(first.x_t));
+  EXPECT_TRUE(second.gamma.slice(0, 0, 2).equal(first.gamma));
+  EXPECT_TRUE(first.label.equal(at::arange(2)));
+  EXPECT_TRUE(second.x0_prev.slice(0, 0, 2).equal((3 * first.x_t).clamp(-1, 1)));
+  EXPECT_TRUE(second.x0_prev.slice(0, 2).eq(0).all().item<bool>());
+}
+
+TEST_F(TrainLoss, TakesNoGradientThroughTheEstimate) {
+  loss(6);
+  EXPECT_FALSE(net_.calls[0].with_gradient);
+  EXPECT_FALSE(net_.calls[1].x0_prev.requires_grad());
+  EXPECT_TRUE(net_.calls[1].with_gradient);
+}
+
+TEST_F(TrainLoss, CallsTheNetworkOnceWithoutSelfConditioning) {
+  loss(0);
+  EXPECT_EQ(net_.calls.size(), 1u);
+}
+
+TEST_F(TrainLoss, IsTheMeanSquaredErrorWithItsGradient) {
+  const auto value = loss(0);
+  const auto x_0 = process_.codec.encode(x_);
+  const auto x_t = net_.calls[0].x_t;
+  EXPECT_NEAR(value.item<double>(), (3 * x_t - x_0).square().mean().item<double>(), 1e-5);
+  value.backward();
+  EXPECT_NEAR(net_.weight.grad().item<double>(), (2 * (3 * x_t - x_0) * x_t).mean().item<double>(),
+              1e-4);
+}
+
+TEST_F(TrainLoss, CorruptsAsTheScheduleSays) {
+  loss(0);
+  const auto& call = net_.calls[0];
+  const Streams streams(5, {10, 11, 12, 13, 14, 15});
+  const auto t = streams.fork(Purpose::kTime).uniform({6});
+  EXPECT_TRUE(call.gamma.equal(process_.gamma(t)));
+  const auto eps = streams.fork(Purpose::kNoise).normal({6, 4, 7});
+  EXPECT_TRUE(call.x_t.allclose(corrupt(process_.codec.encode(x_), eps, call.gamma)));
+}
+
+}  // namespace
+}  // namespace bitdiff
