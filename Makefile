@@ -65,4 +65,4 @@ everything: $(BUILD)/build.ninja
 
 # After the first time Ninja itself sees to it that the build files are new.
 $(BUILD)/build.ninja: | setup
-	@cmake --preset release -B $(BUILD) --log-level=WARNING
+	@cmake --preset release -B $(BUILD) >/dev/null

@@ -145,10 +145,12 @@ lock_cache() {
 }
 
 # into_cache NAME COMMAND...: COMMAND FOLDER... leaves FOLDER/result, which becomes cache/NAME at once, so that the cache
-# holds whole things only. What an interrupted run left is cleared away first.
+# holds whole things only.
 into_cache() {
-  local name=$1 command=$2 part="$cache/$1.part"
+  local name=$1 command=$2
+  part="$cache/$1.part"
   shift 2
+  trap 'rm -rf "$part"' EXIT
   rm -rf "$part"
   mkdir -p "$part/tmp"
   "$command" "$part" "$@"
