@@ -40,7 +40,7 @@ template <ErrorKind kKind>
 class ErrorOf : public Error {
  public:
   template <class... Parts>
-  explicit ErrorOf(const Parts&... parts) : Error(kKind, str(parts...)) {}
+  explicit ErrorOf(const Parts&... parts) : Error(kKind, bitdiff::str(parts...)) {}
 };
 
 using UsageError = ErrorOf<ErrorKind::kUsage>;
