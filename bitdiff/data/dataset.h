@@ -19,8 +19,8 @@ struct DataInfo {
   std::vector<int64_t> shape;               ///< [C, *S] of one example.
   std::vector<int64_t> categories = {256};  ///< K: values are in [0, K); or one K for each channel.
   int64_t classes = 0;                      ///< 0: no labels.
-  std::vector<int64_t>
-      palette;  ///< 3 * K numbers in 0..255, the colour of each category; or empty.
+  /// 3 * K numbers in 0..255, the colour of each category; or empty.
+  std::vector<int64_t> palette = {};
 };
 
 /// Examples that can be had in any order.

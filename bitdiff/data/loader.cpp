@@ -1,0 +1,86 @@
+#include "bitdiff/data/loader.h"
+
+#include <ATen/ops/flip.h>
+
+#include "bitdiff/base/error.h"
+#include "bitdiff/base/random.h"
+
+namespace bitdiff {
+
+Loader::Loader(std::shared_ptr<const Dataset> dataset, const LoaderOptions& options)
+    : dataset_(std::move(dataset)), options_(options) {
+  if (dataset_->size() == 0) throw InputError("the data set is empty; expected examples");
+  TORCH_CHECK(options_.batch > 0, "expected a batch of 1 or more, got ", options_.batch);
+}
+
+std::vector<int64_t> Loader::rows(int64_t step, int64_t piece, int64_t pieces) const {
+  TORCH_CHECK(step >= 0 && piece >= 0 && piece < pieces, "expected a piece in [0, ", pieces,
+              ") of a step >= 0, got ", piece, " of ", step);
+  std::vector<int64_t> rows;
+  for (int64_t r = piece; r < options_.batch; r += pieces) {
+    rows.push_back(step * options_.batch + r);
+  }
+  return rows;
+}
+
+Batch Loader::get(int64_t step, int64_t piece, int64_t pieces) {
+  const Piece wanted{step, piece, pieces};
+  auto found = ahead_.extract(wanted);
+  // Taken ahead, unless the caller jumped here; what it jumped over is not wanted any more.
+  std::erase_if(ahead_, [&](const auto& entry) {
+    const auto at = std::get<0>(entry.first);
+    return at < step || at > step + 1;
+  });
+  auto batch = found ? found.mapped().get() : read(wanted);
+  if (options_.prefetch) {
+    const Piece next{step + 1, piece, pieces};
+    if (!ahead_.contains(next)) {
+      ahead_[next] = std::async(std::launch::async, [this, next] { return read(next); });
+    }
+  }
+  return batch;
+}
+
+Batch Loader::read(const Piece& piece) {
+  const auto numbers = std::apply([&](auto... of) { return rows(of...); }, piece);
+  const int64_t size = dataset_->size();
+  std::vector<int64_t> indices;
+  Order order;
+  int64_t epoch = -1;
+  for (const int64_t p : numbers) {
+    if (p / size != epoch) {
+      epoch = p / size;
+      order = order_of(epoch);
+    }
+    indices.push_back((*order)[p % size]);
+  }
+  auto batch = dataset_->get(indices);
+  if (!options_.flip) return batch;
+
+  const auto count = static_cast<int64_t>(numbers.size());
+  const auto coins = Streams(options_.seed, numbers).fork(Purpose::kFlip).uniform({count});
+  for (int64_t i = 0; i < count; ++i) {
+    auto x = batch.x[i];
+    if (coins[i].item<float>() < 0.5) x.copy_(at::flip(x, {-1}));
+  }
+  return batch;
+}
+
+Loader::Order Loader::order_of(int64_t epoch) {
+  const std::lock_guard lock(mutex_);
+  auto& order = orders_[epoch];
+  if (!order) {
+    order = std::make_shared<const std::vector<int64_t>>(
+        permutation(options_.seed, Purpose::kOrder, epoch, dataset_->size()));
+  }
+  const auto result = order;
+  constexpr size_t kMostKept = 4;
+  while (orders_.size() > kMostKept) {
+    // The epoch farthest from this one goes.
+    const auto first = orders_.begin(), last = std::prev(orders_.end());
+    orders_.erase(epoch - first->first > last->first - epoch ? first : last);
+  }
+  return result;
+}
+
+}  // namespace bitdiff

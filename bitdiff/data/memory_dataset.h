@@ -1,0 +1,25 @@
+#pragma once
+
+#include <utility>
+
+#include "bitdiff/data/dataset.h"
+
+namespace bitdiff {
+
+/// Examples that lie in memory.
+class MemoryDataset final : public Dataset {
+ public:
+  /// `x`: [N, C, *S] as in Batch. `label`: int64 [N], or undefined.
+  MemoryDataset(DataInfo info, Tensor x, Tensor label);
+
+  const DataInfo& info() const override { return info_; }
+  int64_t size() const override { return x_.size(0); }
+  Batch get(std::span<const int64_t> indices) const override;
+
+ private:
+  DataInfo info_;
+  Tensor x_;
+  Tensor label_;
+};
+
+}  // namespace bitdiff

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bitdiff/base/options.h"
+#include "bitdiff/data/arrays.h"
+#include "bitdiff/data/cifar.h"
+#include "bitdiff/data/dataset.h"
+
+namespace bitdiff {
+
+/// What kind of data there is at the path.
+enum class Source {
+  kArray,    ///< A .npy or .npz of integers.
+  kCifar10,  ///< A folder of CIFAR-10 binaries, or one of them.
+  kImages,   ///< A folder of PNG and JPEG files.
+};
+
+const Words<Source>& source_words();
+
+/// The section [data] of a config.
+struct DataOptions {
+  Source source = Source::kArray;
+  std::string path;
+  std::string key;
+  Layout layout = Layout::kNHW;
+  std::vector<int64_t> categories = {256};
+  int64_t size = 64;
+  CifarPart part = CifarPart::kTrain;
+  std::string labels;
+  bool flip = false;    ///< For the loader.
+  int64_t holdout = 0;  ///< For split_holdout.
+
+  template <class Visitor>
+  void visit(Visitor& v) {
+    v.choice("source", source, source_words(), "kind of data");
+    v.text("path", path, "file or folder");
+    v.text("key", key, "array: name of the examples in a .npz; empty: the only array");
+    v.choice("layout", layout, layout_words(), "array: what its axes are");
+    v.numbers("categories", categories, at_least(2),
+              "array: values are in 0..K-1; one K, or one for each channel");
+    v.number("size", size, between(1, 4096), "images: side of the square they become");
+    v.choice("part", part,
+             Words<CifarPart>{{"train", CifarPart::kTrain}, {"test", CifarPart::kTest}},
+             "cifar10: which files of the folder");
+    v.text("labels", labels,
+           "empty: none; array: name of the labels; cifar10: \"classes\"; images: \"folders\" or a "
+           "file of lines \"name label\"");
+    v.flag("flip", flip, "mirror half of the training examples");
+    v.number("holdout", holdout, at_least(0), "examples kept out of training to test on");
+  }
+};
+
+/// All examples that the options name. Throws InputError or UsageError.
+std::shared_ptr<const Dataset> open_dataset(const DataOptions& options);
+
+}  // namespace bitdiff
