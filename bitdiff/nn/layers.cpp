@@ -1,9 +1,9 @@
 #include "bitdiff/nn/layers.h"
 
 #include <numbers>
-#include <utility>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/add.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/group_norm.h>
@@ -73,9 +73,8 @@ Tensor SelfAttention::operator()(const Tensor& x) const {
 
 Tensor activate(Tensor x) { return x.requires_grad() ? at::silu(x) : at::silu_(x); }
 
-Tensor add_residual(Tensor sum, const Tensor& x) {
-  // In place: neither layer needs its result for the gradient.
-  return sum.add_(x).mul_(1 / std::numbers::sqrt2);
+Tensor scaled_sum(const Tensor& a, const Tensor& b) {
+  return at::add(a, b).mul_(1 / std::numbers::sqrt2);
 }
 
 Tensor dropout(const Tensor& x, double rate, const std::optional<Streams>& streams, int64_t layer) {

@@ -66,9 +66,8 @@ struct SelfAttention {
 /// SiLU; overwrites `x` when no gradient will be asked for.
 Tensor activate(Tensor x);
 
-/// Adds `x` into `sum`, which must be fresh from a convolution or a linear layer, and divides by
-/// sqrt(2), so that the variance stays.
-Tensor add_residual(Tensor sum, const Tensor& x);
+/// (a + b) / sqrt(2), which keeps the variance of independent a and b.
+Tensor scaled_sum(const Tensor& a, const Tensor& b);
 
 /// Zeroes each number of `x` [B, ...] with probability `rate` and scales the rest by 1 / (1 -
 /// rate). A pure function of the streams and `layer`, which tells the dropouts of one network

@@ -46,7 +46,7 @@ struct ResBlock {
     auto h = conv0(activate(norm0(x)));
     h = activate(at::addcmul(modulation[1], norm1(h), 1 + modulation[0]));
     h = conv1(dropout(h, dropout_rate, cond.dropout, layer));
-    return add_residual(h, skip ? (*skip)(x) : x);
+    return scaled_sum(h, skip ? (*skip)(x) : x);
   }
 
   GroupNorm norm0;
@@ -69,7 +69,7 @@ struct ImageAttention {
     const auto height = x.size(2), width = x.size(3);
     const auto sequence = norm(x).flatten(2).transpose(1, 2);  // [B, H * W, C]
     const auto y = attention(sequence).transpose(1, 2).unflatten(2, {height, width});
-    return add_residual(y, x);
+    return scaled_sum(x, y);
   }
 
   GroupNorm norm;
