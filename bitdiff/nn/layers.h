@@ -9,6 +9,9 @@
 
 namespace bitdiff {
 
+/// The initial scale (see Parameters::add) of layers that start as good as silent.
+inline constexpr double kSilentInit = 1e-10;
+
 /// x W^T + b on the last axis.
 struct Linear {
   Linear(int64_t in, int64_t out, const Scope& scope, double init_scale = 1);

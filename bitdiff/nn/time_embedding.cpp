@@ -29,6 +29,9 @@ Tensor one_hot_or_zero(const Tensor& label, int64_t batch, int64_t classes, at::
   if (!label.defined()) return at::zeros({batch, classes}, at::dtype(at::kFloat).device(device));
   TORCH_CHECK(label.dim() == 1 && label.size(0) == batch, "label: expected [", batch, "], got ",
               label.sizes());
+  // Elsewhere than on the CPU looking at a value would wait for the device.
+  TORCH_CHECK(!label.is_cpu() || label.ge(-1).logical_and_(label.lt(classes)).all().item<bool>(),
+              "label: expected classes in [0, ", classes, ") or -1, got ", label);
   const auto each = at::arange(classes, at::dtype(at::kLong).device(device));
   return label.to(device).unsqueeze(1).eq(each).to(at::kFloat);
 }

@@ -15,9 +15,6 @@
 namespace bitdiff {
 namespace {
 
-/// The initial scale of layers that start as good as silent.
-constexpr double kSilent = 1e-10;
-
 int64_t norm_groups(int64_t channels) { return std::min<int64_t>(channels / 4, 32); }
 int64_t attention_groups(int64_t channels) { return channels % 32 == 0 ? 32 : channels / 4; }
 
@@ -35,7 +32,7 @@ struct ResBlock {
         conv0(s.in, s.out, scope / "conv0"),
         scale_shift(s.time, 2 * s.out, scope / "scale_shift"),
         norm1(s.out, norm_groups(s.out), scope / "norm1"),
-        conv1(s.out, s.out, scope / "conv1", {.init_scale = kSilent}),
+        conv1(s.out, s.out, scope / "conv1", {.init_scale = kSilentInit}),
         dropout_rate(s.dropout),
         layer(s.layer) {
     if (s.in != s.out) skip.emplace(s.in, s.out, scope / "skip", Conv2d::Options{.kernel = 1});
@@ -120,7 +117,7 @@ UNet::UNet(const UNetOptions& options, const UNetShape& shape, const Scope& scop
       norm_out_(options.dim * options.mult[0], norm_groups(options.dim * options.mult[0]),
                 scope / "norm_out"),
       conv_out_(options.dim * options.mult[0], shape.out_channels, scope / "conv_out",
-                {.init_scale = kSilent}) {
+                {.init_scale = kSilentInit}) {
   const auto stages = static_cast<int64_t>(options.mult.size());
   int64_t resolution = shape.resolution;
   int64_t channels = options.dim * options.mult[0];
