@@ -66,17 +66,27 @@ def fingerprint(name, command, settings):
     return digest.hexdigest()
 
 
-def tidy(build, name):
+def tidy(folder, name):
     # The compile commands are g++'s: clang knows fewer warnings, and has no omp.h without another package.
-    command = ["clang-tidy", "-p", build, "--quiet",
+    command = ["clang-tidy", "-p", folder, "--quiet",
                "--extra-arg=-fno-openmp", "--extra-arg=-Wno-unknown-warning-option", name]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return done.returncode == 0, done.stdout
 
 
-def check_tidy(build):
+def compile_commands(build):
+    """The folder of compile commands without precompiled headers (those are g++'s), and the command of each file."""
     entries = json.loads(pathlib.Path(build, "compile_commands.json").read_text())
-    commands = {os.path.relpath(entry["file"]): entry["command"] for entry in entries}
+    for entry in entries:
+        entry["command"] = re.sub(r" -include \S*cmake_pch\.hxx", "", entry["command"])
+    folder = pathlib.Path(build, "lint")
+    folder.mkdir(exist_ok=True)
+    (folder / "compile_commands.json").write_text(json.dumps(entries))
+    return str(folder), {os.path.relpath(entry["file"]): entry["command"] for entry in entries}
+
+
+def check_tidy(build):
+    folder, commands = compile_commands(build)
     version = subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True, text=True).stdout
     settings = version + pathlib.Path(".clang-tidy").read_text()
     sources = [name for name in tracked("*.cpp") if name in commands]
@@ -86,7 +96,7 @@ def check_tidy(build):
     start, failed = time.monotonic(), []
     todo = [name for name in sources if not marks[name].exists()]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        running = {pool.submit(tidy, build, name): name for name in todo}
+        running = {pool.submit(tidy, folder, name): name for name in todo}
         for done in concurrent.futures.as_completed(running):
             name, (clean, said) = running[done], done.result()
             if clean:
