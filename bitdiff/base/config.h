@@ -30,10 +30,7 @@ class Config {
 
   /// Fills `options` from a section. A section may be read into several options.
   template <class Options>
-  void read(const std::string& section, Options& options) {
-    Reader reader(*this, section);
-    options.visit(reader);
-  }
+  void read(const std::string& section, Options& options);
 
   /// Throws for the first section or key that nothing has read.
   void refuse_unknown() const;
@@ -70,6 +67,12 @@ class Config::Reader {
   Config& config_;
   std::string section_;
 };
+
+template <class Options>
+void Config::read(const std::string& section, Options& options) {
+  Reader reader(*this, section);
+  options.visit(reader);
+}
 
 /// Writes options as a TOML config, each key with its help, such that Config::read gives them back.
 class ConfigWriter {

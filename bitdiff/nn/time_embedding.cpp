@@ -20,8 +20,9 @@ Tensor clock_of(TimeInput input, const Tensor& gamma) {
 
 Tensor positional_encoding(const Tensor& clock, int64_t dim) {
   // In float64: float32 would keep only four decimals of an angle near 1000.
-  const auto k = at::arange(dim / 2, clock.options().dtype(at::kDouble));
-  const auto angle = clock.unsqueeze(1) * (k * (-std::log(10000.0) / (dim / 2))).exp();
+  const int64_t half = dim / 2;
+  const auto k = at::arange(half, clock.options().dtype(at::kDouble));
+  const auto angle = clock.unsqueeze(1) * (k * (-std::log(10000.0) / half)).exp();
   return at::cat({angle.sin(), angle.cos()}, 1).to(at::kFloat);
 }
 

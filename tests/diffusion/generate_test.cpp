@@ -18,7 +18,8 @@ std::vector<int64_t> first_rows(int64_t n) {
 
 /// A distribution over 0 .. K-1, encoded, with the best denoiser there is for it.
 struct Known {
-  Known(std::vector<double> shares, Encoding encoding, Prediction prediction = Prediction::kX0)
+  Known(const std::vector<double>& shares, Encoding encoding,
+        Prediction prediction = Prediction::kX0)
       : p(at::tensor(shares, at::kDouble)),
         process{.codec = Codec({.encoding = encoding, .categories = {p.numel()}}, 1),
                 .prediction = prediction},

@@ -62,7 +62,7 @@ class IdealDenoiser final : public Denoiser {
 
   Tensor answer(const Tensor& x, const Tensor& x_0, const Tensor& g) const {
     if (prediction_ == Prediction::kX0) return x_0;
-    const auto eps = (x - at::sqrt(g) * x_0) / at::sqrt(1 - g);
+    auto eps = (x - at::sqrt(g) * x_0) / at::sqrt(1 - g);
     if (prediction_ == Prediction::kEps) return eps;
     return at::sqrt(g) * eps - at::sqrt(1 - g) * x_0;
   }
