@@ -41,4 +41,10 @@ std::string read_file(const fs::path& path, uint64_t most) {
   return bytes;
 }
 
+std::string printable(std::string_view text) {
+  std::string shown(text.substr(0, 80));
+  for (char& c : shown) c = static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  return shown;
+}
+
 }  // namespace bitdiff

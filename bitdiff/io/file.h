@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 
 namespace bitdiff {
 
@@ -28,5 +29,8 @@ class InputFile {
 
 /// All bytes of a file. Throws InputError when it cannot be read or has more than `most` bytes.
 std::string read_file(const std::filesystem::path& path, uint64_t most = uint64_t{1} << 40);
+
+/// Text from a file as errors show it: on one line and at most 80 bytes.
+std::string printable(std::string_view text);
 
 }  // namespace bitdiff

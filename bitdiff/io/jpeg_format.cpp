@@ -37,9 +37,17 @@ struct Reading {
     std::longjmp(reading.back, 1);
   }
 
-  // A file that ends early is only a warning to libjpeg, which makes up the rest.
+  // Damage is only a warning to libjpeg, which makes up the pixels that it cannot read.
   static void note(j_common_ptr common, int) {
-    if (common->err->msg_code == JWRN_JPEG_EOF) leave(common);
+    switch (common->err->msg_code) {
+      case JWRN_JPEG_EOF:
+      case JWRN_HIT_MARKER:
+      case JWRN_HUFF_BAD_CODE:
+      case JWRN_ARITH_BAD_CODE:
+        leave(common);
+      default:
+        break;
+    }
   }
 
   static void watch(j_common_ptr common) {

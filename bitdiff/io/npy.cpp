@@ -13,6 +13,7 @@
 #include <c10/core/ScalarType.h>
 
 #include "bitdiff/base/error.h"
+#include "bitdiff/io/file.h"
 #include "bitdiff/io/named_tensors.h"
 
 namespace bitdiff {
@@ -86,7 +87,7 @@ class HeaderParser {
 
  private:
   [[noreturn]] void fail(const std::string& wanted) const {
-    throw InputError(name_, ": header: expected ", wanted, ", found \"", rest_.substr(0, 30), "\"");
+    throw InputError(name_, ": header: expected ", wanted, ", found \"", printable(rest_), "\"");
   }
 
   void skip_space() {
@@ -129,7 +130,7 @@ class HeaderParser {
       if (order == '<' || order == '=' || (order == '|' && type.size == 1)) return type;
     }
     throw InputError(name_, ": dtype: expected little-endian bool, integers or floats, found \"",
-                     text, "\"");
+                     printable(text), "\"");
   }
 
   bool truth() {

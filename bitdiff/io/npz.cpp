@@ -90,7 +90,7 @@ NamedTensors read_npz(const fs::path& path) {
     }
     std::string name = stat.name;
     if (name.ends_with(kSuffix)) name.resize(name.size() - std::strlen(kSuffix));
-    const auto where = path.string() + ": array \"" + name + "\"";
+    const auto where = path.string() + ": array \"" + printable(name) + "\"";
     if (!names.insert(name).second) throw InputError(where, ": stands there twice");
     arrays.emplace_back(name, read_array(archive.get(), index, stat, file_size, where));
   }

@@ -41,6 +41,7 @@ std::vector<Taps> taps_of(int64_t from, int64_t to, Filter filter) {
   const double scale = static_cast<double>(from) / static_cast<double>(to);
   const double stretch = std::max(scale, 1.0);
   const double support = support_of(filter) * stretch;
+  const double shrink = 1 / stretch;  // Multiplied, as Pillow does: dividing rounds otherwise.
   std::vector<Taps> taps(to);
   for (int64_t i = 0; i < to; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
@@ -49,7 +50,7 @@ std::vector<Taps> taps_of(int64_t from, int64_t to, Filter filter) {
     std::vector<double> weights;
     double sum = 0;
     for (int64_t x = begin; x < end; ++x) {
-      weights.push_back(weight_at(filter, (static_cast<double>(x) - center + 0.5) / stretch));
+      weights.push_back(weight_at(filter, (static_cast<double>(x) - center + 0.5) * shrink));
       sum += weights.back();
     }
     taps[i].begin = begin;
@@ -109,6 +110,8 @@ Tensor resize(const Tensor& image, ImageSize size, Filter filter) {
               "expected a uint8 [C, H, W] image and sizes above 0, got ", image.scalar_type(), " ",
               image.sizes(), " to ", size.height, " x ", size.width);
   auto result = image.contiguous();
+  const bool columns_first = size.height < result.size(1) && size.width > result.size(2);
+  if (columns_first) result = resize_columns(result, size.height, filter);
   if (size.width != result.size(2)) result = resize_rows(result, size.width, filter);
   if (size.height != result.size(1)) result = resize_columns(result, size.height, filter);
   return result;

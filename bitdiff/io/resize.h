@@ -17,7 +17,8 @@ struct ImageSize {
 };
 
 /// Resizes uint8 [C, H, W] to [C, size.height, size.width], bit for bit as Pillow's Image.resize
-/// does: filters widen when an image shrinks, rows come before columns, rounded to 8 bits between.
+/// does: filters widen when an image shrinks; rows come before columns, unless columns shrink while
+/// rows grow; rounded to 8 bits between.
 Tensor resize(const Tensor& image, ImageSize size, Filter filter);
 
 /// uint8 [C, H, W], shrunk or grown so that its shorter side is `side`, and the middle `side` x

@@ -54,7 +54,8 @@ Json parse_header(const std::string& text, const std::string& file) {
       keys.back().clear();
     } else if (event == Event::key) {
       if (!keys.at(depth - 1).insert(parsed.get<std::string>()).second) {
-        throw InputError(file, ": header: the key ", parsed.dump(), " stands there twice");
+        throw InputError(file, ": header: the key ", printable(parsed.dump()),
+                         " stands there twice");
       }
     }
     return true;
@@ -76,7 +77,7 @@ at::ScalarType type_of(const Json& entry, const std::string& where) {
     allowed += (allowed.empty() ? "" : ", ") + std::string(word);
   }
   throw InputError(where, ": dtype: expected one of ", allowed, ", found ",
-                   found == entry.end() ? "none" : found->dump());
+                   found == entry.end() ? "none" : printable(found->dump()));
 }
 
 // A list of `least` to `most` integers from 0 to 2^63 - 1.
@@ -90,16 +91,16 @@ std::vector<int64_t> numbers_of(const Json& entry, const char* key, size_t least
       !std::all_of(found->begin(), found->end(), fits)) {
     throw InputError(where, ": ", key, ": expected a list of ",
                      least == most ? str(least) : str("at most ", most), " integers >= 0, found ",
-                     found == entry.end() ? "none" : found->dump().substr(0, 80));
+                     found == entry.end() ? "none" : printable(found->dump()));
   }
   return found->get<std::vector<int64_t>>();
 }
 
 Entry entry_of(const std::string& name, const Json& json, uint64_t bytes, const std::string& file) {
-  const auto where = file + ": tensor \"" + name + "\"";
+  const auto where = file + ": tensor \"" + printable(name) + "\"";
   if (!json.is_object()) {
     throw InputError(where, ": expected {dtype, shape, data_offsets}, found ",
-                     json.dump().substr(0, 80));
+                     printable(json.dump()));
   }
   Entry entry{name, type_of(json, where), numbers_of(json, "shape", 0, kMostAxes, where)};
   const auto offsets = numbers_of(json, "data_offsets", 2, 2, where);
@@ -111,7 +112,7 @@ Entry entry_of(const std::string& name, const Json& json, uint64_t bytes, const 
   }
   const auto size = bytes_of(entry.shape, c10::elementSize(entry.type));
   if (size != entry.end - entry.begin) {
-    throw InputError(where, ": shape ", json.at("shape").dump(), " of ",
+    throw InputError(where, ": shape ", printable(json.at("shape").dump()), " of ",
                      json.at("dtype").get<std::string>(), " takes ",
                      size ? str(*size) : "2^63 or more", " bytes, but data_offsets hold ",
                      entry.end - entry.begin);
@@ -130,8 +131,8 @@ std::vector<Entry> entries_of(const Json& header, uint64_t bytes, const std::str
   uint64_t next = 0;
   for (const auto& entry : entries) {
     if (entry.begin != next) {
-      throw InputError(file, ": tensor \"", entry.name, "\": expected its data at byte ", next,
-                       ", where the one before ends, found ", entry.begin);
+      throw InputError(file, ": tensor \"", printable(entry.name), "\": expected its data at byte ",
+                       next, ", where the one before ends, found ", entry.begin);
     }
     next = entry.end;
   }
@@ -159,8 +160,8 @@ Tensor read_tensor(InputFile& file, const Entry& entry) {
     const auto* bytes = static_cast<const uint8_t*>(tensor.const_data_ptr());
     const auto* bad = std::find_if(bytes, bytes + tensor.numel(), [](uint8_t b) { return b > 1; });
     if (bad != bytes + tensor.numel()) {
-      throw InputError(file.name(), ": tensor \"", entry.name, "\": element ", bad - bytes,
-                       ": expected 0 or 1 for BOOL, found ", int{*bad});
+      throw InputError(file.name(), ": tensor \"", printable(entry.name), "\": element ",
+                       bad - bytes, ": expected 0 or 1 for BOOL, found ", int{*bad});
     }
   }
   return tensor;
