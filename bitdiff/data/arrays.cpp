@@ -10,6 +10,7 @@
 #include "bitdiff/base/error.h"
 #include "bitdiff/base/suggest.h"
 #include "bitdiff/data/memory_dataset.h"
+#include "bitdiff/io/file.h"
 #include "bitdiff/io/npz.h"
 
 namespace bitdiff {
@@ -74,7 +75,7 @@ class Arrays {
 
  private:
   std::string where(const std::string& name) const {
-    return file_ + (all_.size() == 1 ? "" : ": array \"" + name + "\"");
+    return file_ + (all_.size() == 1 ? "" : ": array \"" + printable(name) + "\"");
   }
 
   std::vector<std::string> keys() const {
@@ -85,7 +86,8 @@ class Arrays {
 
   static std::string names(const NamedTensors& arrays) {
     std::string text;
-    for (const auto& [key, values] : arrays) text += (text.empty() ? "\"" : ", \"") + key + "\"";
+    for (const auto& [key, values] : arrays)
+      text += (text.empty() ? "\"" : ", \"") + printable(key) + "\"";
     return text.empty() ? "none" : text;
   }
 

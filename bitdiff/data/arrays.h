@@ -21,10 +21,11 @@ enum class Layout {
 const Words<Layout>& layout_words();
 
 struct ArrayOptions {
-  std::string key;  ///< The array's name in a .npz; empty: the only one but "palette" and `labels`.
+  std::string key =
+      {};  ///< The array's name in a .npz; empty: the only one but "palette" and `labels`.
   Layout layout = Layout::kNHW;
   std::vector<int64_t> categories = {256};  ///< K, or one K for each channel.
-  std::string labels;                       ///< The name of the labels [N] in a .npz; empty: none.
+  std::string labels = {};                  ///< The name of the labels [N] in a .npz; empty: none.
 };
 
 /// The integers of a .npy or .npz as examples. "palette", integers [K, 3] in 0..255, if the .npz

@@ -71,10 +71,10 @@ std::vector<std::string> listed_names(const fs::path& file, const std::vector<fs
     if (!(words >> name)) continue;
     if (!(words >> label)) {
       throw InputError(file.string(), ": line ", number, ": expected \"name label\", found \"",
-                       line, "\"");
+                       printable(line), "\"");
     }
     if (!label_of.emplace(name, label).second) {
-      throw InputError(file.string(), ": line ", number, ": a second label for ", name);
+      throw InputError(file.string(), ": line ", number, ": a second label for ", printable(name));
     }
   }
   std::vector<std::string> names;

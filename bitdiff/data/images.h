@@ -13,7 +13,7 @@ struct ImageOptions {
   /// Where classes come from: empty, none; "folders", the folder below the root that an image is
   /// in; else a file of lines "name label", which may have further columns. Labels that are not all
   /// integers are numbered in the order of the alphabet.
-  std::string labels;
+  std::string labels = {};
 };
 
 /// The PNG and JPEG files below a folder, in the order of their paths, as uint8 [3, size, size]:

@@ -1,0 +1,146 @@
+#include "bitdiff/data/loader.h"
+
+#include <algorithm>
+#include <set>
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/flip.h>
+#include <gtest/gtest.h>
+
+#include "bitdiff/data/memory_dataset.h"
+#include "bitdiff/data/split.h"
+#include "tests/support/temporary_folder.h"
+
+namespace bitdiff {
+namespace {
+
+// Example i is the row i * 4, i * 4 + 1, ..., and has the label i.
+std::shared_ptr<const Dataset> counted(int64_t count) {
+  return std::make_shared<MemoryDataset>(
+      DataInfo{.shape = {1, 4}, .categories = {4 * count}, .classes = count},
+      at::arange(4 * count).to(at::kInt).reshape({count, 1, 4}), at::arange(count));
+}
+
+std::vector<int64_t> labels_of(const Batch& batch) {
+  const auto label = batch.label.contiguous();
+  const auto* first = label.const_data_ptr<int64_t>();
+  return {first, first + label.numel()};
+}
+
+// One whose examples from `bad` on cannot be read.
+class Broken final : public Dataset {
+ public:
+  const DataInfo& info() const override { return info_; }
+  int64_t size() const override { return 6; }
+  Batch get(std::span<const int64_t>) const override {
+    throw InputError("image.png: not a whole PNG");
+  }
+
+ private:
+  DataInfo info_;
+};
+
+TEST(Loader, GivesABatchThatDependsOnSeedAndStepAlone) {
+  Loader one(counted(10), {.batch = 4, .seed = 3, .flip = true});
+  Loader other(counted(10), {.batch = 4, .seed = 3, .flip = true, .prefetch = false});
+  std::vector<Tensor> seen;
+  for (int64_t step = 0; step < 12; ++step) seen.push_back(one.get(step).x);
+  for (const int64_t step : {11, 2, 2, 7, 0, 100, 5}) {
+    const auto x = other.get(step).x;
+    if (step < 12) {
+      EXPECT_TRUE(x.equal(seen[step])) << step;
+    }
+    EXPECT_TRUE(x.equal(one.get(step).x)) << step;
+  }
+}
+
+TEST(Loader, ShowsEveryExampleOnceAnEpochInAnOrderOfItsOwn) {
+  Loader loader(counted(10), {.batch = 4, .seed = 1});
+  std::vector<int64_t> all;
+  for (int64_t step = 0; step < 5; ++step) {
+    for (const auto label : labels_of(loader.get(step))) all.push_back(label);
+  }
+  const std::vector<int64_t> first(all.begin(), all.begin() + 10),
+      second(all.begin() + 10, all.end());
+  EXPECT_EQ(std::set<int64_t>(first.begin(), first.end()).size(), 10U);
+  EXPECT_EQ(std::set<int64_t>(second.begin(), second.end()).size(), 10U);
+  EXPECT_NE(first, second);
+  EXPECT_NE(labels_of(Loader(counted(10), {.batch = 10, .seed = 2}).get(0)), first);
+}
+
+TEST(Loader, TakesManyEpochsInOneBatchOfFewExamples) {
+  Loader loader(counted(2), {.batch = 9});
+  const auto labels = labels_of(loader.get(1));
+  ASSERT_EQ(labels.size(), 9U);
+  for (size_t i = 1; i + 1 < labels.size(); i += 2) EXPECT_NE(labels[i], labels[i + 1]);
+}
+
+TEST(Loader, PiecesTakeTurnsAtTheRowsOfTheBatch) {
+  Loader loader(counted(10), {.batch = 7, .flip = true});
+  const auto whole = loader.get(3);
+  const auto rows = loader.rows(3);
+  EXPECT_EQ(rows, (std::vector<int64_t>{21, 22, 23, 24, 25, 26, 27}));
+  for (const int64_t pieces : {2, 3, 7}) {
+    auto x = at::empty(whole.x.sizes(), whole.x.options());
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      const auto part = loader.get(3, piece, pieces);
+      const auto part_rows = loader.rows(3, piece, pieces);
+      ASSERT_EQ(part.x.size(0), static_cast<int64_t>(part_rows.size()));
+      for (int64_t i = 0; i < part.x.size(0); ++i) {
+        EXPECT_EQ(part_rows[i], rows[piece + i * pieces]);
+        x[piece + i * pieces].copy_(part.x[i]);
+      }
+    }
+    EXPECT_TRUE(x.equal(whole.x)) << pieces;
+  }
+}
+
+TEST(Loader, MirrorsHalfOfTheExamplesAlongTheLastAxis) {
+  constexpr int64_t kCount = 1000;
+  Loader loader(counted(kCount), {.batch = kCount, .flip = true});
+  const auto batch = loader.get(0);
+  int64_t mirrored = 0;
+  for (int64_t i = 0; i < kCount; ++i) {
+    const auto plain = at::arange(4).add(batch.label[i].mul(4)).to(at::kInt);
+    if (batch.x[i][0].equal(plain)) continue;
+    EXPECT_TRUE(batch.x[i][0].equal(at::flip(plain, {0})));
+    ++mirrored;
+  }
+  EXPECT_NEAR(static_cast<double>(mirrored), 500, 5 * 15.8);  // Five sigma of fair coins.
+}
+
+TEST(Loader, HandsOnWhatReadingAheadThrew) {
+  Loader loader(std::make_shared<Broken>(), {.batch = 2});
+  for (int64_t step = 0; step < 3; ++step) {
+    expect_contains(refusal(ErrorKind::kInput, [&] { loader.get(step); }), "image.png");
+  }
+  const auto empty = std::make_shared<Subset>(counted(3), std::vector<int64_t>{});
+  expect_contains(refusal(ErrorKind::kInput, [&] { Loader{empty, {}}; }), "empty");
+}
+
+TEST(Split, PartsTheExamplesByTheSeed) {
+  const auto whole = counted(20);
+  const auto numbers = [](const Dataset& part) {
+    std::vector<int64_t> indices(part.size());
+    for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<int64_t>(i);
+    return labels_of(part.get(indices));
+  };
+  const auto split = split_holdout(whole, 7, 5);
+  const auto held_out = numbers(*split.held_out);
+  auto all = numbers(*split.train);
+  EXPECT_EQ(held_out.size(), 5U);
+  all.insert(all.end(), held_out.begin(), held_out.end());
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(all, numbers(*whole));
+  EXPECT_EQ(numbers(*split_holdout(whole, 7, 5).held_out), held_out);
+  EXPECT_NE(numbers(*split_holdout(whole, 8, 5).held_out), held_out);
+  EXPECT_EQ(split_holdout(whole, 7, 0).train->size(), 20);
+  for (const int64_t count : {-1, 20}) {
+    expect_contains(refusal(ErrorKind::kUsage, [&] { split_holdout(whole, 7, count); }),
+                    "holdout: expected a number in 0..19");
+  }
+}
+
+}  // namespace
+}  // namespace bitdiff
