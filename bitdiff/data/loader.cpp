@@ -73,7 +73,7 @@ Loader::Order Loader::order_of(int64_t epoch) {
     order = std::make_shared<const std::vector<int64_t>>(
         permutation(options_.seed, Purpose::kOrder, epoch, dataset_->size()));
   }
-  const auto result = order;
+  auto result = order;
   constexpr size_t kMostKept = 4;
   while (orders_.size() > kMostKept) {
     // The epoch farthest from this one goes.

@@ -25,27 +25,27 @@ constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr uint64_t kMostHeader = 65536;
 constexpr size_t kMostAxes = 64;  // NumPy's own limit.
 
-struct Type {
+struct Element {
   const char* code;       // As NumPy writes it, without the byte order.
   at::ScalarType tensor;  // What it becomes.
   uint64_t size;          // Bytes of an element in the file.
 };
 
-const std::array<Type, 12> kTypes = {{{"b1", at::kBool, 1},
-                                      {"u1", at::kByte, 1},
-                                      {"i1", at::kChar, 1},
-                                      {"i2", at::kShort, 2},
-                                      {"i4", at::kInt, 4},
-                                      {"i8", at::kLong, 8},
-                                      {"f2", at::kHalf, 2},
-                                      {"f4", at::kFloat, 4},
-                                      {"f8", at::kDouble, 8},
-                                      {"u2", at::kInt, 2},
-                                      {"u4", at::kLong, 4},
-                                      {"u8", at::kLong, 8}}};
+const std::array<Element, 12> kTypes = {{{"b1", at::kBool, 1},
+                                         {"u1", at::kByte, 1},
+                                         {"i1", at::kChar, 1},
+                                         {"i2", at::kShort, 2},
+                                         {"i4", at::kInt, 4},
+                                         {"i8", at::kLong, 8},
+                                         {"f2", at::kHalf, 2},
+                                         {"f4", at::kFloat, 4},
+                                         {"f8", at::kDouble, 8},
+                                         {"u2", at::kInt, 2},
+                                         {"u4", at::kLong, 4},
+                                         {"u8", at::kLong, 8}}};
 
 struct Header {
-  Type type;
+  Element type;
   bool fortran_order = false;
   std::vector<int64_t> shape;
 };
@@ -110,12 +110,12 @@ class HeaderParser {
     const char quote = rest_.empty() ? '\0' : rest_.front();
     const auto end = rest_.find(quote, 1);
     if ((quote != '\'' && quote != '"') || end == std::string_view::npos) fail("a text in quotes");
-    const std::string text(rest_.substr(1, end - 1));
+    std::string text(rest_.substr(1, end - 1));
     rest_.remove_prefix(end + 1);
     return text;
   }
 
-  Type type() {
+  Element type() {
     skip_space();
     if (rest_.starts_with("[")) fail("a plain type, for tables of named columns are not read");
     const auto text = quoted();
@@ -124,9 +124,9 @@ class HeaderParser {
                        ": an array of Python objects, which is a pickle and never read; save"
                        " it as an array of numbers");
     }
-    const char order = text.empty() ? '\0' : text.front();
     for (const auto& type : kTypes) {
-      if (text.substr(1) != type.code) continue;
+      if (text.empty() || text.substr(1) != type.code) continue;
+      const char order = text.front();
       if (order == '<' || order == '=' || (order == '|' && type.size == 1)) return type;
     }
     throw InputError(name_, ": dtype: expected little-endian bool, integers or floats, found \"",
@@ -220,7 +220,7 @@ void check_truth(const ByteSource& source, const Tensor& array) {
                    int{*bad});
 }
 
-void read_data(const ByteSource& source, const Type& type, Tensor& array) {
+void read_data(const ByteSource& source, const Element& type, Tensor& array) {
   const std::string_view code = type.code;
   if (code == "u2") return read_wider<uint16_t>(source, array.data_ptr<int32_t>(), array.numel());
   if (code == "u4") return read_wider<uint32_t>(source, array.data_ptr<int64_t>(), array.numel());
@@ -255,7 +255,7 @@ Tensor read_npy(const ByteSource& source) {
 }
 
 std::string npy_header(const Tensor& array) {
-  const auto* type = std::find_if(kTypes.begin(), kTypes.end(), [&](const Type& candidate) {
+  const auto* type = std::find_if(kTypes.begin(), kTypes.end(), [&](const Element& candidate) {
     return candidate.tensor == array.scalar_type();
   });
   TORCH_CHECK(type != kTypes.end(), "a .npy cannot hold ", array.scalar_type());

@@ -66,9 +66,9 @@ Tensor read_array(zip_t* archive, zip_uint64_t index, const zip_stat_t& stat, ui
   }
   const Member member(zip_fopen_index(archive, index, 0));
   if (!member) throw InputError(name, ": cannot be opened: ", zip_strerror(archive));
-  const auto array = read_npy({name, stat.size, [&](void* to, uint64_t count) {
-                                 read_member(member.get(), name, to, count);
-                               }});
+  auto array = read_npy({name, stat.size, [&](void* to, uint64_t count) {
+                           read_member(member.get(), name, to, count);
+                         }});
   // Reading past the end is what checks the sum.
   char extra = 0;
   if (zip_fread(member.get(), &extra, 1) != 0) {

@@ -45,8 +45,10 @@ std::vector<Taps> taps_of(int64_t from, int64_t to, Filter filter) {
   std::vector<Taps> taps(to);
   for (int64_t i = 0; i < to; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
-    const auto begin = std::max<int64_t>(static_cast<int64_t>(center - support + 0.5), 0);
-    const auto end = std::min<int64_t>(static_cast<int64_t>(center + support + 0.5), from);
+    const auto begin =
+        std::max<int64_t>(static_cast<int64_t>(std::floor(center - support + 0.5)), 0);
+    const auto end =
+        std::min<int64_t>(static_cast<int64_t>(std::floor(center + support + 0.5)), from);
     std::vector<double> weights;
     double sum = 0;
     for (int64_t x = begin; x < end; ++x) {
@@ -56,8 +58,7 @@ std::vector<Taps> taps_of(int64_t from, int64_t to, Filter filter) {
     taps[i].begin = begin;
     for (double weight : weights) {
       if (sum != 0) weight /= sum;
-      const double scaled = weight * (1 << kPrecision);
-      taps[i].weights.push_back(static_cast<int32_t>(scaled + (weight < 0 ? -0.5 : 0.5)));
+      taps[i].weights.push_back(static_cast<int32_t>(std::lround(weight * (1 << kPrecision))));
     }
   }
   return taps;
@@ -110,7 +111,9 @@ Tensor resize(const Tensor& image, ImageSize size, Filter filter) {
               "expected a uint8 [C, H, W] image and sizes above 0, got ", image.scalar_type(), " ",
               image.sizes(), " to ", size.height, " x ", size.width);
   auto result = image.contiguous();
-  const bool columns_first = size.height < result.size(1) && size.width > result.size(2);
+  const int64_t fewer_rows = result.size(1) - size.height;
+  const int64_t fewer_columns = result.size(2) - size.width;
+  const bool columns_first = fewer_rows > 0 && fewer_rows > 2 * fewer_columns;
   if (columns_first) result = resize_columns(result, size.height, filter);
   if (size.width != result.size(2)) result = resize_rows(result, size.width, filter);
   if (size.height != result.size(1)) result = resize_columns(result, size.height, filter);

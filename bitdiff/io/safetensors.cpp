@@ -171,15 +171,16 @@ std::string header_of(const TensorFile& file) {
   std::string header = "{";
   if (!file.metadata.empty()) header += "\"__metadata__\":" + Json(file.metadata).dump();
   uint64_t next = 0;
-  for (const auto& [name, tensor] : file.tensors) {
+  for (const auto& entry : file.tensors) {
+    const Tensor& tensor = entry.second;
     const auto type = std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& candidate) {
       return candidate.second == tensor.scalar_type();
     });
     TORCH_CHECK(type != kTypes.end(), "safetensors cannot hold ", tensor.scalar_type());
     const uint64_t end = next + tensor.nbytes();
-    const Json entry = {
+    const Json described = {
         {"dtype", type->first}, {"shape", tensor.sizes().vec()}, {"data_offsets", {next, end}}};
-    header += (header.size() > 1 ? "," : "") + Json(name).dump() + ":" + entry.dump();
+    header += (header.size() > 1 ? "," : "") + Json(entry.first).dump() + ":" + described.dump();
     next = end;
   }
   header += "}";

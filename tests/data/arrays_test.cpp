@@ -18,7 +18,7 @@ std::shared_ptr<const Dataset> open(const NamedTensors& arrays, const ArrayOptio
 }
 
 std::string refusal_of(const NamedTensors& arrays, const ArrayOptions& options) {
-  const auto what = refusal(ErrorKind::kInput, [&] { open(arrays, options); });
+  auto what = refusal(ErrorKind::kInput, [&] { open(arrays, options); });
   expect_contains(what, "x.npz");
   return what;
 }

@@ -55,7 +55,7 @@ TEST(Cifar, ThatIsDamagedSaysWhere) {
   const TemporaryFolder folder;
   const auto refusal_of = [&](const std::string& bytes) {
     const auto path = folder.write("data_batch_1.bin", bytes);
-    const auto what = refusal(ErrorKind::kInput, [&] { open_cifar10({path}, false); });
+    auto what = refusal(ErrorKind::kInput, [&] { open_cifar10({path}, false); });
     expect_contains(what, path.string());
     return what;
   };

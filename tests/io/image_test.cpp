@@ -22,7 +22,7 @@ Tensor some_image(int64_t height, int64_t width) {
 std::string refusal_of(const std::string& bytes) {
   const TemporaryFolder folder;
   const auto path = folder.write("x.png", bytes);
-  const auto what = refusal(ErrorKind::kInput, [&] { read_image(path); });
+  auto what = refusal(ErrorKind::kInput, [&] { read_image(path); });
   expect_contains(what, path.string());
   return what;
 }

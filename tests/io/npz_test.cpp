@@ -33,7 +33,7 @@ Tensor read_one(const std::string& bytes) {
 std::string refusal_of(const std::string& bytes) {
   const TemporaryFolder folder;
   const auto path = folder.write("x.npy", bytes);
-  const auto what = refusal(ErrorKind::kInput, [&] { read_arrays(path); });
+  auto what = refusal(ErrorKind::kInput, [&] { read_arrays(path); });
   expect_contains(what, path.string());
   return what;
 }
@@ -107,6 +107,7 @@ TEST(Npy, RefusesPicklesAndTypesThatAreNoNumbers) {
   expect_contains(refusal_of(npy_of(header_of("|O", "(1,)"), "12345678")),
                   "a pickle and never read");
   expect_contains(refusal_of(npy_of(header_of(">i4", "(1,)"), "1234")), "found \">i4\"");
+  expect_contains(refusal_of(npy_of(header_of("", "(1,)"), "1234")), "found \"\"");
   expect_contains(refusal_of(npy_of(header_of("<U1", "(1,)"), "1234")), "found \"<U1\"");
   expect_contains(refusal_of(npy_of("{'descr': [('a', '<i4')], ", "1234")), "named columns");
   expect_contains(refusal_of(npy_of(header_of("|b1", "(2,)"), "\1\2")), "found 2");

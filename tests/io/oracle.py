@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 FILTERS = {"area": Image.Resampling.BOX, "bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-SIZES = [(64, 64), (7, 90), (120, 13), (31, 47)]  # height, width
+SIZES = [(64, 64), (7, 90), (120, 13), (31, 47), (9, 50), (9, 40), (45, 30), (30, 61)]  # height, width
 
 
 def planes(image):

@@ -24,7 +24,7 @@ std::string file_of(const std::string& header, const std::string& data = "") {
 std::string refusal_of(const std::string& bytes) {
   const TemporaryFolder folder;
   const auto path = folder.write("x.safetensors", bytes);
-  const auto what = refusal(ErrorKind::kInput, [&] { read_safetensors(path); });
+  auto what = refusal(ErrorKind::kInput, [&] { read_safetensors(path); });
   expect_contains(what, path.string());
   return what;
 }

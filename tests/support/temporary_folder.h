@@ -51,7 +51,7 @@ std::string refusal(ErrorKind kind, const Action& action) {
   try {
     action();
   } catch (const Error& error) {
-    const std::string what = error.what();
+    std::string what = error.what();
     EXPECT_EQ(error.kind(), kind) << what;
     EXPECT_EQ(what.find('\n'), std::string::npos) << what;
     return what;
