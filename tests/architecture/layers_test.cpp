@@ -30,6 +30,7 @@ struct Layer {
 //   data       where examples come from
 //   diffusion  the paper; no files, no devices, and networks only as the interface Denoiser
 //   nn         networks that are Denoisers; seen only by model
+//   report     pictures for people
 //   model      a process and its network as one thing on disk
 //   train      making a model better
 //   cli        the program: assembles, reports, owns nothing
@@ -41,9 +42,10 @@ const std::vector<Layer> kLayers = {
     {"data", {"base", "io"}},
     {"diffusion", {"base", "bits", "kernels"}},
     {"nn", {"base", "diffusion", "kernels"}},
-    {"model", {"base", "bits", "diffusion", "io", "nn"}},
-    {"train", {"base", "bits", "data", "diffusion", "io", "model"}},
-    {"cli", {"base", "io", "bits", "data", "diffusion", "model", "train"}},
+    {"report", {"base", "data", "io"}},
+    {"model", {"base", "bits", "data", "diffusion", "io", "nn"}},
+    {"train", {"base", "bits", "data", "diffusion", "io", "report", "model"}},
+    {"cli", {"base", "io", "bits", "data", "diffusion", "report", "model", "train"}},
 };
 
 // Headers that pull in most of LibTorch's front end: seconds of compile time for each file.

@@ -1,0 +1,164 @@
+#include "bitdiff/model/checkpoint.h"
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+
+#include "bitdiff/base/error.h"
+#include "bitdiff/io/atomic_file.h"
+#include "bitdiff/io/safetensors.h"
+
+namespace bitdiff {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kBitOrder = "least significant first";
+
+Json json_of(const Checkpoint& checkpoint) {
+  const auto& data = checkpoint.data;
+  return {{"format", 1},
+          {"step", checkpoint.step},
+          {"seed", checkpoint.seed},
+          {"bit_order", kBitOrder},
+          {"data",
+           {{"shape", data.shape},
+            {"categories", data.categories},
+            {"classes", data.classes},
+            {"palette", data.palette}}}};
+}
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) throw InputError(path.string(), ": cannot be read; expected a file of a checkpoint");
+  return text.str();
+}
+
+void read_state(const fs::path& path, Checkpoint& checkpoint) {
+  try {
+    const auto state = Json::parse(read_text(path));
+    if (state.at("format") != 1) {
+      throw InputError(path.string(), ": format: expected 1, found ", state.at("format").dump(),
+                       "; this checkpoint was written by a newer bitdiff");
+    }
+    if (state.at("bit_order") != kBitOrder) {
+      throw InputError(path.string(), ": bit_order: expected \"", kBitOrder, "\", found ",
+                       state.at("bit_order").dump());
+    }
+    checkpoint.step = state.at("step");
+    checkpoint.seed = state.at("seed");
+    const auto& data = state.at("data");
+    checkpoint.data.shape = data.at("shape").get<std::vector<int64_t>>();
+    checkpoint.data.categories = data.at("categories").get<std::vector<int64_t>>();
+    checkpoint.data.classes = data.at("classes");
+    checkpoint.data.palette = data.at("palette").get<std::vector<int64_t>>();
+  } catch (const Json::exception& error) {
+    throw InputError(path.string(), ": not the state of a checkpoint: ", error.what());
+  }
+  const auto& shape = checkpoint.data.shape;
+  if (shape.size() < 2 || std::any_of(shape.begin(), shape.end(), [](auto n) { return n < 1; })) {
+    throw InputError(path.string(), ": data.shape: expected [C, ...] of positive sizes");
+  }
+}
+
+NamedTensors detached(const NamedTensors& tensors) {
+  NamedTensors plain;
+  for (const auto& [name, tensor] : tensors) plain.emplace_back(name, tensor.detach());
+  return plain;
+}
+
+bool is_checkpoint(const fs::path& path) { return fs::exists(path / "state.json"); }
+
+}  // namespace
+
+std::string checkpoint_name(int64_t step) {
+  const auto digits = std::to_string(step);
+  return "step-" + std::string(std::max<size_t>(8, digits.size()) - digits.size(), '0') + digits;
+}
+
+void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
+  const auto temporary = folder.parent_path() / ("." + folder.filename().string() + ".tmp");
+  std::error_code ignored;
+  fs::remove_all(temporary, ignored);
+  try {
+    fs::create_directories(temporary);
+  } catch (const fs::filesystem_error& error) {
+    throw StorageError(temporary.string(), ": cannot be made: ", error.code().message());
+  }
+  write_file_atomically(temporary / "config.toml", checkpoint.config);
+  write_file_atomically(temporary / "state.json", json_of(checkpoint).dump(2) + "\n");
+  write_safetensors(temporary / "model.safetensors", {detached(checkpoint.weights), {}});
+  write_safetensors(temporary / "ema.safetensors", {detached(checkpoint.ema), {}});
+  write_safetensors(temporary / "optimizer.safetensors", {detached(checkpoint.optimizer), {}});
+  publish_folder(temporary, folder);
+}
+
+std::vector<fs::path> list_checkpoints(const fs::path& run) {
+  std::vector<fs::path> found;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", none)) {
+    if (entry.path().filename().string().starts_with("step-") && is_checkpoint(entry.path())) {
+      found.push_back(entry.path());
+    }
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+fs::path find_checkpoint(const fs::path& path) {
+  if (is_checkpoint(path)) return path;
+  const auto all = list_checkpoints(path);
+  if (all.empty()) {
+    throw InputError(path.string(), ": ",
+                     fs::exists(path) ? "holds no checkpoint" : "does not exist",
+                     "; expected a run folder or a checkpoint folder");
+  }
+  return all.back();
+}
+
+Checkpoint load_checkpoint(const fs::path& folder) {
+  Checkpoint checkpoint;
+  checkpoint.config = read_text(folder / "config.toml");
+  read_state(folder / "state.json", checkpoint);
+  checkpoint.weights = read_safetensors(folder / "model.safetensors").tensors;
+  checkpoint.ema = read_safetensors(folder / "ema.safetensors").tensors;
+  checkpoint.optimizer = read_safetensors(folder / "optimizer.safetensors").tensors;
+  return checkpoint;
+}
+
+Model load_model(const fs::path& folder) {
+  Checkpoint checkpoint;
+  read_state(folder / "state.json", checkpoint);
+  ModelOptions options;
+  auto config = Config::load(folder / "config.toml");
+  read_model(config, options);
+  auto model = make_model(options, checkpoint.data, checkpoint.seed);
+  const auto file = folder / "ema.safetensors";
+  assign(file.string(), read_safetensors(file).tensors, model.parameters.named());
+  return model;
+}
+
+void assign(const std::string& where, const NamedTensors& from, const NamedTensors& to) {
+  const c10::NoGradGuard no_grad;
+  if (from.size() != to.size()) {
+    throw InputError(where, ": expected ", to.size(), " tensors, found ", from.size(),
+                     "; the weights belong to another network");
+  }
+  for (size_t i = 0; i < to.size(); ++i) {
+    if (from[i].first != to[i].first || from[i].second.sizes() != to[i].second.sizes()) {
+      throw InputError(where, ": tensor ", i, ": expected ", to[i].first, " ", to[i].second.sizes(),
+                       ", found ", from[i].first, " ", from[i].second.sizes(),
+                       "; the weights belong to another network");
+    }
+  }
+  for (size_t i = 0; i < to.size(); ++i) to[i].second.copy_(from[i].second);
+}
+
+}  // namespace bitdiff

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include "bitdiff/diffusion/generate.h"
+#include "bitdiff/model/model.h"
+
+namespace bitdiff {
+
+struct DrawOptions {
+  GenerateOptions generate;
+  int64_t seed = 0;
+  /// Rows the network sees at once. A setting of the result, like steps: how sums are split depends
+  /// on it.
+  int64_t micro_batch = 16;
+  int64_t label = -1;  ///< Class of every sample; -1: each its own, drawn uniformly by its index.
+};
+
+/// Samples side by side.
+struct Drawn {
+  Tensor x;         ///< Integers [N, C, *S].
+  Tensor label;     ///< int64 [N], or undefined for a model without classes.
+  int64_t invalid;  ///< Elements whose bits were no code, out of x.numel().
+};
+
+/// Samples [begin, end) of the endless list that weights, options and seed define.
+///
+/// The list is cut into blocks of micro_batch that are always computed whole, so that sample i is
+/// the same to the last bit whichever samples it is drawn with. Throws NumbersError when the
+/// network answers with NaN, UsageError for a label out of range.
+Drawn draw(const Model& model, const DrawOptions& options, int64_t begin, int64_t end);
+
+}  // namespace bitdiff

@@ -1,0 +1,147 @@
+#include "bitdiff/train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+#include <utility>
+
+#include <ATen/autocast_mode.h>
+#include <c10/core/GradMode.h>
+
+#include "bitdiff/base/error.h"
+#include "bitdiff/diffusion/train_loss.h"
+
+namespace bitdiff {
+namespace {
+
+constexpr int64_t kEvalBatch = 64;
+
+/// bfloat16 inside the network while it lives.
+class Autocast {
+ public:
+  explicit Autocast(bool enabled) : before_(at::autocast::is_autocast_enabled(at::kCPU)) {
+    at::autocast::set_autocast_enabled(at::kCPU, enabled);
+  }
+  ~Autocast() {
+    at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(at::kCPU, before_);
+  }
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// Of the rows of a piece, how many see their own estimate: the first rate * batch of the batch, of
+/// which a piece holds every `pieces`-th.
+int64_t self_cond_rows(double rate, int64_t batch, int64_t piece, int64_t pieces) {
+  const auto chosen = static_cast<int64_t>(rate * static_cast<double>(batch));
+  return (chosen - piece + pieces - 1) / pieces;
+}
+
+}  // namespace
+
+double lr_at(int64_t step, const TrainOptions& options) {
+  const double lr = options.adam.lr;
+  if (step < options.warmup) {
+    return lr * static_cast<double>(step + 1) / static_cast<double>(options.warmup);
+  }
+  const auto span = static_cast<double>(std::max<int64_t>(options.steps - options.warmup, 1));
+  const double done = std::min(static_cast<double>(step - options.warmup) / span, 1.0);
+  switch (options.decay) {
+    case LrDecay::kNone:
+      return lr;
+    case LrDecay::kLinear:
+      return lr * (1 - done);
+    case LrDecay::kCosine:
+      return lr * (1 + std::cos(done * std::numbers::pi)) / 2;
+  }
+  TORCH_CHECK(false, "lr_at: unknown decay");
+}
+
+Trainer::Trainer(const TrainOptions& options, Model& model, std::shared_ptr<const Dataset> data,
+                 bool flip)
+    : options_(options),
+      model_(model),
+      loader_(std::move(data), {.batch = options.batch, .seed = options.seed, .flip = flip}),
+      adam_(options.adam, model.parameters.named()),
+      ema_(options.ema, model.parameters.named()) {
+  if (options.batch % options.accumulate != 0) {
+    throw UsageError("train.accumulate = ", options.accumulate,
+                     ": expected a divisor of batch = ", options.batch);
+  }
+}
+
+double Trainer::loss_and_gradient(int64_t piece) {
+  const int64_t pieces = options_.accumulate;
+  const auto batch = loader_.get(step_, piece, pieces);
+  const Streams streams(static_cast<uint64_t>(options_.seed), loader_.rows(step_, piece, pieces));
+  const Condition cond{.label = batch.label, .dropout = streams.fork(Purpose::kDropout)};
+  const int64_t chosen =
+      self_cond_rows(model_.process.self_cond_rate, options_.batch, piece, pieces);
+  const auto loss = [&] {
+    const Autocast bf16(options_.bf16);
+    return train_loss(model_.process, *model_.net, batch.x, cond, streams, chosen) / pieces;
+  }();
+  loss.backward();
+  return loss.item<double>();
+}
+
+Trainer::Update Trainer::update() {
+  Update update;
+  for (int64_t piece = 0; piece < options_.accumulate; ++piece) {
+    update.loss += loss_and_gradient(piece);
+  }
+  update.lr = lr_at(step_, options_);
+  if (!std::isfinite(update.loss)) {
+    throw NumbersError("step ", step_ + 1, ": the loss is ", update.loss,
+                       "; resume from the last checkpoint with a smaller train.lr");
+  }
+  update.grad_norm = adam_.step(update.lr);
+  if (!std::isfinite(update.grad_norm)) {
+    throw NumbersError("step ", step_ + 1, ": the gradient's norm is ", update.grad_norm,
+                       "; resume from the last checkpoint with a smaller train.lr");
+  }
+  ema_.update();
+  ++step_;
+  return update;
+}
+
+double Trainer::evaluate(const Dataset& data) {
+  const c10::NoGradGuard no_grad;
+  const Ema::Scope averaged(ema_);
+  double sum = 0;
+  for (int64_t begin = 0; begin < data.size(); begin += kEvalBatch) {
+    std::vector<int64_t> rows(std::min(kEvalBatch, data.size() - begin));
+    std::iota(rows.begin(), rows.end(), begin);
+    const auto batch = data.get(rows);
+    const auto count = static_cast<int64_t>(rows.size());
+    const auto streams = Streams(static_cast<uint64_t>(options_.seed), rows).fork(Purpose::kEval);
+    const auto loss =
+        train_loss(model_.process, *model_.net, batch.x, {.label = batch.label, .dropout = {}},
+                   streams, self_cond_rows(model_.process.self_cond_rate, count, 0, 1));
+    sum += loss.item<double>() * static_cast<double>(count);
+  }
+  return sum / static_cast<double>(data.size());
+}
+
+Checkpoint Trainer::checkpoint() const {
+  return {.config = {},
+          .step = step_,
+          .seed = options_.seed,
+          .data = model_.data,
+          .weights = model_.parameters.named(),
+          .ema = ema_.averages(),
+          .optimizer = adam_.state()};
+}
+
+void Trainer::resume(const std::string& where, const Checkpoint& checkpoint) {
+  assign(where + "/model.safetensors", checkpoint.weights, model_.parameters.named());
+  assign(where + "/ema.safetensors", checkpoint.ema, ema_.averages());
+  assign(where + "/optimizer.safetensors", checkpoint.optimizer, adam_.state());
+  step_ = checkpoint.step;
+}
+
+}  // namespace bitdiff
