@@ -1,0 +1,17 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <functional>
+#include <memory>
+
+namespace bitdiff {
+
+/// What a subcommand does once the command line is understood; returns the exit code.
+using Action = std::function<int()>;
+
+// Each adds its subcommand to the program and returns what to do when it is chosen.
+Action add_train(CLI::App& program);
+Action add_sample(CLI::App& program);
+Action add_inspect(CLI::App& program);
+
+}  // namespace bitdiff

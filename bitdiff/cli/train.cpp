@@ -1,0 +1,155 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bitdiff/base/error.h"
+#include "bitdiff/cli/commands.h"
+#include "bitdiff/cli/progress.h"
+#include "bitdiff/cli/stop_signal.h"
+#include "bitdiff/data/split.h"
+#include "bitdiff/model/draw.h"
+#include "bitdiff/report/sheet.h"
+#include "bitdiff/train/run_folder.h"
+#include "bitdiff/train/run_options.h"
+
+namespace bitdiff {
+namespace {
+
+constexpr int kInterrupted = 130;
+constexpr int64_t kSheet = 64;  // Samples on a sheet while training.
+
+struct Flags {
+  std::string config;
+  std::string out;
+  std::vector<std::string> set;
+  std::optional<int64_t> steps;
+  std::optional<int64_t> seed;
+  bool resume = false;
+};
+
+RunOptions options_of(const Flags& flags) {
+  auto config = Config::load(flags.config);
+  for (const auto& assignment : flags.set) config.set(assignment);
+  if (flags.steps) config.set("train.steps=" + std::to_string(*flags.steps));
+  if (flags.seed) config.set("train.seed=" + std::to_string(*flags.seed));
+  return read_run(config);
+}
+
+/// A run as the loop sees it.
+struct Run {
+  RunOptions options;
+  std::string config;
+  RunFolder& folder;
+  Model& model;
+  Trainer& trainer;
+  const Dataset* held_out;  ///< Null: none.
+
+  bool due(int64_t every) const { return every > 0 && trainer.step() % every == 0; }
+  bool finished() const { return trainer.step() >= options.train.steps; }
+
+  void save() const {
+    auto checkpoint = trainer.checkpoint();
+    checkpoint.config = config;
+    save_checkpoint(folder.checkpoint(trainer.step()), checkpoint);
+    folder.prune(options.train.keep);
+  }
+
+  void draw_sheet() const {
+    if (!is_picture(model.data)) return;
+    const Ema::Scope averaged(trainer.ema());
+    const auto drawn = draw(model, {.generate = options.sample}, 0, kSheet);
+    write_sheet(folder.sample(trainer.step()), drawn.x, model.data);
+  }
+};
+
+/// Steps until the end or a signal; returns the exit code.
+int loop(const Run& run, StopSignal& stop) {
+  const auto& train = run.options.train;
+  const auto batch = static_cast<double>(train.batch);
+  Progress progress("train", run.trainer.step(), train.steps, "images", batch);
+  std::string held_out_note;
+  while (!run.finished()) {
+    const auto update = run.trainer.update();
+    nlohmann::ordered_json metrics{{"step", run.trainer.step()},
+                                   {"loss", update.loss},
+                                   {"lr", update.lr},
+                                   {"grad_norm", update.grad_norm}};
+    if (run.held_out && (run.due(train.eval_every) || run.finished())) {
+      const double loss = run.trainer.evaluate(*run.held_out);
+      metrics["held_out_loss"] = loss;
+      held_out_note = str(", held-out ", loss);
+    }
+    progress.show(run.trainer.step(), str("loss ", update.loss, held_out_note));
+    metrics["images_per_s"] = progress.rate();
+    run.folder.add_metrics(metrics.dump());
+
+    const bool stopped = stop.raised();
+    if (run.due(train.save_every) || run.finished() || stopped) run.save();
+    if (run.due(train.sample_every) || (run.finished() && train.sample_every > 0)) run.draw_sheet();
+    if (stopped && !run.finished()) {
+      std::cerr << "\nstopped at step " << run.trainer.step() << "; --resume goes on from there\n";
+      return kInterrupted;
+    }
+  }
+  return 0;
+}
+
+int train(const Flags& flags) {
+  StopSignal stop;
+  auto options = options_of(flags);
+  const auto split =
+      split_holdout(open_dataset(options.data), options.train.seed, options.data.holdout);
+  auto model = make_model(options.model, split.train->info(), options.train.seed);
+  Trainer trainer(options.train, model, split.train, options.data.flip);
+
+  RunFolder folder(flags.out, flags.resume);
+  if (flags.resume) {
+    const auto path = find_checkpoint(flags.out);
+    const auto checkpoint = load_checkpoint(path);
+    if (checkpoint.seed != options.train.seed) {
+      throw UsageError(path.string(), ": was trained with seed ", checkpoint.seed, ", asked for ",
+                       options.train.seed, "; resume with --seed ", checkpoint.seed);
+    }
+    trainer.resume(path.string(), checkpoint);
+    folder.rewind_metrics(trainer.step());
+  }
+  const auto config = write_run(options);
+  folder.write_config(config);
+  std::cerr << "training " << model.parameters.count() << " parameters on " << split.train->size()
+            << " examples into " << flags.out << "\n";
+  return loop({.options = options,
+               .config = config,
+               .folder = folder,
+               .model = model,
+               .trainer = trainer,
+               .held_out = options.data.holdout > 0 ? split.held_out.get() : nullptr},
+              stop);
+}
+
+}  // namespace
+
+Action add_train(CLI::App& program) {
+  auto flags = std::make_shared<Flags>();
+  auto* command = program.add_subcommand("train", "Train a model as a config says.");
+  command->add_option("config", flags->config, "config file, e.g. configs/emoji.toml")
+      ->required()
+      ->type_name("CONFIG.toml");
+  command->add_option("--out", flags->out, "run folder: config, metrics, samples, checkpoints")
+      ->required()
+      ->type_name("RUN");
+  command->add_option("--set", flags->set, "change one option of the config; may be repeated")
+      ->type_name("SECTION.KEY=VALUE")
+      ->allow_extra_args(false);
+  command->add_option("--steps", flags->steps, "updates in all (train.steps)")->type_name("N");
+  command->add_option("--seed", flags->seed, "seed of everything random (train.seed)")
+      ->type_name("S");
+  command->add_flag("--resume", flags->resume,
+                    "go on from the newest checkpoint of the run folder");
+  return [flags] { return train(*flags); };
+}
+
+}  // namespace bitdiff
