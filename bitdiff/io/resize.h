@@ -16,10 +16,10 @@ struct ImageSize {
   int64_t width = 0;
 };
 
-/// Resizes uint8 [C, H, W] to [C, size.height, size.width], bit for bit as Image.resize of Pillow 13
-/// does: filters widen when an image shrinks; rows come before columns, unless more than twice as
-/// many pixels go from the height as from the width (Pillow 12 knows no such exception); rounded to
-/// 8 bits between.
+/// Resizes uint8 [C, H, W] to [C, size.height, size.width], bit for bit as Image.resize of Pillow
+/// 13 does: filters widen when an image shrinks; rows come before columns, unless more than twice
+/// as many pixels go from the height as from the width (Pillow 12 knows no such exception); rounded
+/// to 8 bits between.
 Tensor resize(const Tensor& image, ImageSize size, Filter filter);
 
 /// uint8 [C, H, W], shrunk or grown so that its shorter side is `side`, and the middle `side` x
