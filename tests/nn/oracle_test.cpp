@@ -77,7 +77,7 @@ TEST_F(Oracle, AgreesOnTheUNet) {
 TEST_F(Oracle, AgreesOnTheTransformer) {
   const TransformerOptions options{.layers = 3, .width = 32, .heads = 4, .mlp = 3};
   Parameters parameters(0);
-  const auto net = make_transformer(options, {5, 5, 20, 6}, Scope(parameters));
+  const auto net = make_transformer(options, {5, 20, 6}, Scope(parameters));
   compare(*net, parameters, ask("transformer"));
 }
 
