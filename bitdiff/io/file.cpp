@@ -13,7 +13,10 @@ InputFile::InputFile(const fs::path& path) : name_(path.string()) {
   std::error_code error;
   const auto status = fs::status(path, error);
   if (!fs::exists(status)) throw InputError(name_, ": no such file");
-  if (!fs::is_regular_file(status)) throw InputError(name_, ": expected a file, found a folder");
+  if (!fs::is_regular_file(status)) {
+    throw InputError(name_, ": expected a file, found ",
+                     fs::is_directory(status) ? "a folder" : "something else");
+  }
   size_ = fs::file_size(path, error);
   errno = 0;
   stream_.open(path, std::ios::binary);

@@ -52,7 +52,8 @@ void read_member(zip_file_t* member, const std::string& name, void* to, uint64_t
   }
 }
 
-Tensor read_array(zip_t* archive, zip_uint64_t index, const zip_stat_t& stat, uint64_t file_size,
+// `left`: how many bytes of the file the members before this one have left.
+Tensor read_array(zip_t* archive, zip_uint64_t index, const zip_stat_t& stat, uint64_t& left,
                   const std::string& name) {
   constexpr zip_uint64_t kNeeded =
       ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
@@ -60,10 +61,11 @@ Tensor read_array(zip_t* archive, zip_uint64_t index, const zip_stat_t& stat, ui
       (stat.comp_method != ZIP_CM_STORE && stat.comp_method != ZIP_CM_DEFLATE)) {
     throw InputError(name, ": expected a stored or deflated member without a password");
   }
-  if (stat.comp_size > file_size || stat.size / kMostDeflate > stat.comp_size) {
+  if (stat.comp_size > left || stat.size / kMostDeflate > stat.comp_size) {
     throw InputError(name, ": cannot unpack to the ", stat.size, " bytes it claims: it has ",
-                     stat.comp_size, " of the file's ", file_size);
+                     stat.comp_size, " of the ", left, " that the file has for it");
   }
+  left -= stat.comp_size;
   const Member member(zip_fopen_index(archive, index, 0));
   if (!member) throw InputError(name, ": cannot be opened: ", zip_strerror(archive));
   auto array = read_npy({name, stat.size, [&](void* to, uint64_t count) {
@@ -78,7 +80,7 @@ Tensor read_array(zip_t* archive, zip_uint64_t index, const zip_stat_t& stat, ui
 }
 
 NamedTensors read_npz(const fs::path& path) {
-  const auto file_size = InputFile(path).size();
+  uint64_t left = InputFile(path).size();
   const auto archive = open_archive(path, ZIP_RDONLY);
   NamedTensors arrays;
   std::set<std::string> names;
@@ -92,7 +94,7 @@ NamedTensors read_npz(const fs::path& path) {
     if (name.ends_with(kSuffix)) name.resize(name.size() - std::strlen(kSuffix));
     const auto where = path.string() + ": array \"" + printable(name) + "\"";
     if (!names.insert(name).second) throw InputError(where, ": stands there twice");
-    arrays.emplace_back(name, read_array(archive.get(), index, stat, file_size, where));
+    arrays.emplace_back(name, read_array(archive.get(), index, stat, left, where));
   }
   return arrays;
 }

@@ -60,6 +60,8 @@ Json parse_header(const std::string& text, const std::string& file) {
     }
     return true;
   };
+  // The parser would take it for the end.
+  if (text.find('\0') != std::string::npos) throw InputError(file, ": header: not JSON: a byte 0");
   try {
     auto header = Json::parse(text, check);
     if (!header.is_object()) throw InputError(file, ": header: expected a JSON object");

@@ -73,6 +73,26 @@ TEST(Npz, RefusesADamagedArchive) {
   expect_contains(refusal_of(bytes), "array \"images\"");
 }
 
+TEST(Npz, RefusesMembersThatShareTheirBytes) {
+  const TemporaryFolder folder;
+  write_npz(folder / "x", {{"a", at::zeros({4096})}});
+  const auto bytes = read_file(folder / "x");
+  // The directory's entry of the one member again and again, each time by another name.
+  const auto first = bytes.find("PK\1\2"), end = bytes.find("PK\5\6");
+  auto bomb = bytes.substr(0, first);
+  for (char name = 'a'; name <= 'z'; ++name) {
+    auto entry = bytes.substr(first, end - first);
+    entry[entry.find("a.npy")] = name;
+    bomb += entry;
+  }
+  const auto size = static_cast<uint16_t>(26 * (end - first));
+  auto last = bytes.substr(end);
+  last[8] = last[10] = 26;
+  last[12] = static_cast<char>(size & 0xff);
+  last[13] = static_cast<char>(size >> 8);
+  expect_contains(refusal_of(bomb + last), "that the file has for it");
+}
+
 TEST(Npy, GivesBackWhatWasWritten) {
   const TemporaryFolder folder;
   for (const auto& array : {at::arange(5), at::arange(6).reshape({2, 3}), at::zeros({})}) {

@@ -79,6 +79,7 @@ TEST(Safetensors, RefuseAHeaderThatIsNoHeader) {
   expect_contains(refusal_of(std::string(8, '\xff') + "{}"), "this is no safetensors file");
   expect_contains(refusal_of(file_of("[]")), "expected a JSON object");
   expect_contains(refusal_of(file_of("{\"a\":")), "not JSON");
+  expect_contains(refusal_of(file_of(std::string("{}\0x", 4))), "not JSON: a byte 0");
   expect_contains(refusal_of(file_of("{\"a\":3}")), "expected {dtype, shape, data_offsets}");
   expect_contains(refusal_of(file_of(R"({"__metadata__":{"step":3}})")),
                   "expected an object of strings");
