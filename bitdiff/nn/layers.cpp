@@ -4,15 +4,16 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/add.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/group_norm.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 
 #include "bitdiff/base/error.h"
+#include "bitdiff/kernels/group_norm.h"
 
 namespace bitdiff {
 
@@ -43,7 +44,15 @@ GroupNorm::GroupNorm(int64_t channels, int64_t group_count, const Scope& scope)
 }
 
 Tensor GroupNorm::operator()(const Tensor& x) const {
-  return at::group_norm(x, groups, weight, bias, 1e-5);
+  const auto rows = x.size(0), channels = x.size(1);
+  return kernels::group_norm(x, groups, weight.expand({rows, channels}),
+                             bias.expand({rows, channels}));
+}
+
+Tensor GroupNorm::operator()(const Tensor& x, const Tensor& scale_shift) const {
+  const auto modulation = scale_shift.chunk(2, 1);
+  const auto gain = 1 + modulation[0];
+  return kernels::group_norm(x, groups, weight * gain, at::addcmul(modulation[1], bias, gain));
 }
 
 LayerNorm::LayerNorm(int64_t width, const Scope& scope)

@@ -38,11 +38,14 @@ struct Conv2d {
   int64_t stride, padding;
 };
 
-/// Group normalisation (Wu & He, 2018), eps 1e-5, with a weight and a bias for each channel.
-/// Throws UsageError when `group_count` does not divide `channels`.
+/// Group normalisation of [B, C, H, W] (see kernels/group_norm.h), with a weight and a bias for
+/// each channel. Throws UsageError when `group_count` does not divide `channels`.
 struct GroupNorm {
   GroupNorm(int64_t channels, int64_t group_count, const Scope& scope);
-  Tensor operator()(const Tensor& x) const;  ///< [B, C, ...] -> the same.
+  Tensor operator()(const Tensor& x) const;
+
+  /// norm(x) * (1 + scale) + shift. `scale_shift`: [B, 2 C].
+  Tensor operator()(const Tensor& x, const Tensor& scale_shift) const;
 
   Tensor weight, bias;
   int64_t groups;

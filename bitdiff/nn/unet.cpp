@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/upsample_nearest2d.h>
 
@@ -39,9 +38,8 @@ struct ResBlock {
   }
 
   Tensor operator()(const Tensor& x, const Tensor& time, const Condition& cond) const {
-    const auto modulation = scale_shift(time).unsqueeze(-1).unsqueeze(-1).chunk(2, 1);
     auto h = conv0(activate(norm0(x)));
-    h = activate(at::addcmul(modulation[1], norm1(h), 1 + modulation[0]));
+    h = activate(norm1(h, scale_shift(time)));
     h = conv1(dropout(h, dropout_rate, cond.dropout, layer));
     return scaled_sum(h, skip ? (*skip)(x) : x);
   }

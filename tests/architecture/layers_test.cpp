@@ -51,6 +51,9 @@ const std::vector<Layer> kLayers = {
 // Headers that pull in most of LibTorch's front end: seconds of compile time for each file.
 const std::vector<std::string> kHeavyHeaders = {"torch/", "ATen/Functions.h", "ATen/autograd.h"};
 
+// Not among them, though it is called so: the one way to give loops of our own a gradient.
+const std::string kAutogradFunction = "torch/csrc/autograd/custom_function.h";
+
 constexpr size_t kMostLines = 400;
 
 const fs::path kRoot = BITDIFF_SOURCE_DIR;
@@ -152,7 +155,8 @@ TEST(Files, LeaveHeavyHeadersOut) {
     const bool header = file.name.ends_with(".h");
     for (const auto& include : includes_of(file)) {
       for (const auto& heavy : kHeavyHeaders) {
-        EXPECT_FALSE(include.starts_with(heavy)) << file.name << " includes " << include;
+        EXPECT_FALSE(include.starts_with(heavy) && include != kAutogradFunction)
+            << file.name << " includes " << include;
       }
       EXPECT_FALSE(header && include == "ATen/ATen.h")
           << file.name << " includes ATen/ATen.h; a header takes bitdiff/base/tensor.h";

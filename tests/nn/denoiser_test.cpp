@@ -3,6 +3,7 @@
 #include <functional>
 #include <string>
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "bitdiff/nn/transformer.h"

@@ -3,9 +3,10 @@
 #include <memory>
 #include <vector>
 
-#include <ATen/ATen.h>
+#include <ATen/TensorOperators.h>
 #include <c10/core/GradMode.h>
 
+#include "bitdiff/base/tensor.h"
 #include "bitdiff/diffusion/denoiser.h"
 #include "bitdiff/nn/parameters.h"
 

@@ -1,5 +1,6 @@
 #include "bitdiff/nn/transformer.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "bitdiff/base/error.h"

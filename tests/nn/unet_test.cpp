@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "bitdiff/base/error.h"
@@ -59,6 +60,14 @@ TEST(UNet, TakesAnySizeThatHalvesOftenEnough) {
   EXPECT_EQ(net->forward(x, x, gamma, {}).sizes(), IntArrayRef({2, 5, 6, 10}));
   const auto odd = at::ones({2, 3, 6, 9});
   EXPECT_THROW(net->forward(odd, odd, gamma, {}), c10::Error);
+}
+
+TEST(UNet, HasOneHeadWhereAHeadIsWiderThanTheStage) {
+  Parameters parameters(0);
+  const auto net = make_unet({.dim = 32, .mult = {1}, .blocks = 1, .attention = {8}}, {3, 3, 8},
+                             Scope(parameters));
+  const auto x = at::ones({1, 3, 8, 8});
+  EXPECT_TRUE(net->forward(x, x, at::ones({1}, at::kDouble), {}).isfinite().all().item<bool>());
 }
 
 TEST(UNet, SaysWhatIsWrongWithItsOptions) {
