@@ -5,13 +5,10 @@ include(CMakePackageConfigHelpers)
 
 set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/bitdiff")
 
+# The installed program finds LibTorch where the built one did (INSTALL_RPATH_USE_LINK_PATH).
+install(TARGETS bitdiff_program)
 install(TARGETS bitdiff EXPORT bitdiff)
 install(DIRECTORY bitdiff DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
-if(TARGET bitdiff_program)
-  # The installed program finds LibTorch where the built one did.
-  set_target_properties(bitdiff_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
-  install(TARGETS bitdiff_program)
-endif()
 
 install(EXPORT bitdiff NAMESPACE bitdiff:: DESTINATION "${package_folder}" FILE bitdiffTargets.cmake)
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/bitdiffConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
