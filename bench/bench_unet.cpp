@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <functional>
 #include <numeric>
 #include <string>
@@ -85,7 +86,7 @@ void run(const BenchOptions& options) {
 }  // namespace
 }  // namespace bitdiff
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   bitdiff::BenchOptions options;
   CLI::App app("Times one training step and one sampling step of the U-Net.");
   app.add_option("--dim", options.dim);
@@ -95,4 +96,7 @@ int main(int argc, char** argv) {
   app.add_option("--runs", options.runs);
   CLI11_PARSE(app, argc, argv);
   bitdiff::run(options);
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "bench_unet: %s\n", error.what());
+  return 1;
 }
