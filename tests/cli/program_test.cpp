@@ -1,0 +1,168 @@
+// The program from outside: what a person types, what is on the disk and the exit code after it.
+
+#include <cstdlib>
+#include <fcntl.h>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "bitdiff/io/image.h"
+#include "bitdiff/io/npz.h"
+#include "bitdiff/io/safetensors.h"
+#include "tests/support/temporary_folder.h"
+
+namespace bitdiff {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string content(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+class Program : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_npz(folder_ / "data.npz",
+              {{"images", at::arange(20 * 64).reshape({20, 8, 8}).remainder(5).to(at::kByte)}});
+    folder_.write("tiny.toml",
+                  str("[data]\npath = \"", (folder_ / "data.npz").string(),
+                      "\"\ncategories = [5]\nholdout = 4\n[unet]\ndim = 32\nmult = [1]\n"
+                      "blocks = 1\n[train]\nsteps = 4\nbatch = 4\nsave_every = 2\n"
+                      "eval_every = 2\nsample_every = 4\n[sample]\nsteps = 3\n"));
+  }
+
+  /// Runs `bitdiff arguments`; returns the exit code. What it said is in said_.
+  int run(const std::string& arguments) {
+    const auto log = (folder_ / "log").string();
+    const int status =
+        std::system(str(BITDIFF_PROGRAM, " ", arguments, " >", log, " 2>&1").c_str());
+    said_ = content(log);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string train(const std::string& out, const std::string& more = "") const {
+    return str("train ", path("tiny.toml"), " --out ", path(out), " ", more);
+  }
+
+  TemporaryFolder folder_;
+  std::string said_;
+};
+
+TEST_F(Program, TrainsAndLeavesARunFolder) {
+  ASSERT_EQ(run(train("run")), 0) << said_;
+  std::istringstream lines(content(path("run/metrics.jsonl")));
+  int64_t step = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const auto metrics = nlohmann::json::parse(line);
+    EXPECT_EQ(metrics.at("step"), ++step);
+    EXPECT_TRUE(metrics.at("loss").is_number());
+    EXPECT_GT(metrics.at("images_per_s"), 0.0);
+    EXPECT_EQ(metrics.contains("held_out_loss"), step % 2 == 0);
+  }
+  EXPECT_EQ(step, 4);
+  for (const auto* name : {"config.toml", "state.json", "model.safetensors", "ema.safetensors",
+                           "optimizer.safetensors"}) {
+    EXPECT_TRUE(fs::exists(path("run/checkpoints/step-00000004") + "/" + name)) << name;
+  }
+  EXPECT_EQ(read_image(path("run/samples/step-00000004.png")).size(0), 3);
+}
+
+TEST_F(Program, AnInterruptedRunResumesBitForBit) {
+  ASSERT_EQ(run(train("whole")), 0) << said_;
+  ASSERT_EQ(run(train("parts", "--steps 2")), 0) << said_;
+  ASSERT_EQ(run(train("parts", "--resume")), 0) << said_;
+  for (const auto* name : {"model.safetensors", "ema.safetensors", "optimizer.safetensors"}) {
+    EXPECT_EQ(content(path("whole/checkpoints/step-00000004/") + name),
+              content(path("parts/checkpoints/step-00000004/") + name))
+        << name;
+  }
+}
+
+TEST_F(Program, SamplesDependOnNothingButTheirIndex) {
+  ASSERT_EQ(run(train("run")), 0) << said_;
+  const auto sample = [&](const std::string& more) {
+    EXPECT_EQ(run(str("sample ", path("run"), " --out ", path("s.npz"), " ", more)), 0) << said_;
+    return read_arrays(path("s.npz")).at(0);
+  };
+  const auto [name, all] = sample("--num 20");
+  EXPECT_EQ(name, "arr_0");
+  EXPECT_EQ(all.sizes(), (IntArrayRef{20, 1, 8, 8}));
+  EXPECT_LT(all.max().item<int64_t>(), 5);
+  EXPECT_TRUE(all.equal(sample("--num 20 --batch 3").second));
+  EXPECT_TRUE(all.slice(0, 7, 18).equal(sample("--indices 7-17").second));
+  EXPECT_FALSE(all.equal(sample("--num 20 --seed 1").second));
+  sample("--num 2 --steps 5 --td 1.5 --solver ddpm");
+  EXPECT_EQ(run(str("sample ", path("run"), " --num 4 --out ", path("s.png"))), 0) << said_;
+}
+
+TEST_F(Program, MistakesOnTheCommandLineExitWith2AndAHint) {
+  EXPECT_EQ(run(""), 2);
+  EXPECT_EQ(run(train("run", "--seeds 3")), 2);
+  expect_contains(said_, "Did you mean \"--seed\"?");
+  EXPECT_EQ(run(train("run", "--set train.stepz=3")), 2);
+  expect_contains(said_, "Did you mean \"steps\"?");
+  EXPECT_EQ(run(train("run", "--set train.batch=0")), 2);
+  EXPECT_FALSE(fs::exists(path("run")));
+  ASSERT_EQ(run(train("run")), 0) << said_;
+  EXPECT_EQ(run(train("run")), 2);
+  expect_contains(said_, "--resume");
+  EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --indices 1-2 --out ", path("s.npz"))), 2);
+  EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --out ", path("s.jpg"))), 2);
+  EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --class 3 --out ", path("s.npz"))), 2);
+  EXPECT_FALSE(fs::exists(path("s.npz")));
+}
+
+TEST_F(Program, BadInputExitsWith3AndWritesNothing) {
+  EXPECT_EQ(run(train("run", "--set data.categories=[4]")), 3);
+  expect_contains(said_, "data.npz");
+  EXPECT_EQ(run(train("run", "--set data.path=nowhere.npz")), 3);
+  EXPECT_FALSE(fs::exists(path("run")));
+  EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --out ", path("s.npz"))), 3);
+}
+
+TEST_F(Program, ARunFolderInUseExitsWith7) {
+  fs::create_directories(path("run"));
+  const int lock = ::open(path("run/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  ASSERT_EQ(::flock(lock, LOCK_EX), 0);
+  EXPECT_EQ(run(train("run")), 7);
+  ::close(lock);
+}
+
+TEST_F(Program, NumbersThatAreNotFiniteExitWith5) {
+  EXPECT_EQ(run(train("run", "--set train.lr=10 --set train.clip=0 --set train.eps=0 --steps 400")),
+            5)
+      << said_;
+}
+
+TEST_F(Program, ATerminatedRunSavesAndExitsWith130) {
+  const auto command =
+      str("timeout -s TERM 3 ", BITDIFF_PROGRAM, " ", train("run", "--steps 1000000"),
+          " --set train.save_every=1000000 >/dev/null 2>&1; exit $?");
+  std::system(command.c_str());
+  EXPECT_EQ(run(str("inspect ", path("run"), " --json")), 0) << said_;
+  EXPECT_GT(nlohmann::json::parse(said_).at("step"), 0);
+}
+
+TEST_F(Program, InspectDescribesRunsAndFiles) {
+  ASSERT_EQ(run(train("run")), 0) << said_;
+  ASSERT_EQ(run(str("inspect ", path("run"), " --json")), 0) << said_;
+  const auto description = nlohmann::json::parse(said_);
+  EXPECT_EQ(description.at("step"), 4);
+  EXPECT_EQ(description.at("bit_channels"), 3);
+  ASSERT_EQ(run(str("inspect ", path("data.npz"))), 0) << said_;
+  expect_contains(said_, "images");
+  EXPECT_EQ(run(str("inspect ", path("nothing"))), 3);
+}
+
+}  // namespace
+}  // namespace bitdiff
