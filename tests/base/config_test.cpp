@@ -112,7 +112,7 @@ TEST(Config, WhatIsNoConfigIsRefused) {
 }
 
 TEST(Suggest, FindsTyposAndLeavesStrangersAlone) {
-  EXPECT_EQ(nearest("stpes", {"lr", "steps", "seed"}), "");
+  EXPECT_EQ(nearest("stpes", {"lr", "steps", "seed"}), "steps");
   EXPECT_EQ(nearest("step", {"lr", "steps", "seed"}), "steps");
   EXPECT_EQ(nearest("warm_up", {"warmup", "width"}), "warmup");
   EXPECT_EQ(nearest("colour", {"lr", "steps"}), "");
