@@ -23,7 +23,6 @@ std::string clock_text(double seconds) {
 
 Progress::Progress(std::string what, int64_t begin, int64_t end, std::string unit, double per_step)
     : what_(std::move(what)),
-      begin_(begin),
       end_(end),
       unit_(std::move(unit)),
       per_step_(per_step),

@@ -27,7 +27,7 @@ class Progress {
   std::string line(int64_t done, const std::string& note) const;
 
   std::string what_;
-  int64_t begin_, end_;
+  int64_t end_;
   std::string unit_;
   double per_step_;
   bool terminal_;
