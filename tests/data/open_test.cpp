@@ -28,10 +28,11 @@ Batch example(const Dataset& dataset, int64_t index) {
   return dataset.get(std::vector<int64_t>{index});
 }
 
-// The folder of real data, if there is one.
-fs::path real_data() {
+// The folder of a real data set, empty when it is not here.
+fs::path real_data(const char* name) {
   const char* folder = std::getenv("BITDIFF_DATA");
-  return folder ? folder : "";
+  if (!folder || !fs::exists(fs::path(folder) / name)) return {};
+  return fs::path(folder) / name;
 }
 
 TEST(Cifar, GivesLabelsAndPixelsOfEveryFileInOrder) {
@@ -74,9 +75,9 @@ TEST(Cifar, ThatIsDamagedSaysWhere) {
 }
 
 TEST(Cifar, HasThePublishedStatistics) {
-  if (real_data().empty()) GTEST_SKIP() << "BITDIFF_DATA names no folder with cifar10/";
-  const auto dataset =
-      open_cifar10(cifar10_files(real_data() / "cifar10", CifarPart::kTrain), true);
+  const auto folder = real_data("cifar10");
+  if (folder.empty()) GTEST_SKIP() << "BITDIFF_DATA names no folder with cifar10/";
+  const auto dataset = open_cifar10(cifar10_files(folder, CifarPart::kTrain), true);
   EXPECT_EQ(dataset->size(), 50000);
   std::vector<int64_t> indices(50000);
   for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<int64_t>(i);
@@ -165,8 +166,8 @@ TEST_F(ImageFolders, ThatAreNoneAreRefused) {
 }
 
 TEST(Images, OfTinyImageNetAreAllRead) {
-  if (real_data().empty()) GTEST_SKIP() << "BITDIFF_DATA names no folder with tiny-imagenet/";
-  const auto folder = real_data() / "tiny-imagenet";
+  const auto folder = real_data("tiny-imagenet");
+  if (folder.empty()) GTEST_SKIP() << "BITDIFF_DATA names no folder with tiny-imagenet/";
   const auto dataset =
       open_images(folder, {.size = 64, .labels = (folder / "val_annotations.txt").string()});
   EXPECT_EQ(dataset->size(), 10100);
