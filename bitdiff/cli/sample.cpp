@@ -169,6 +169,7 @@ Action add_sample(CLI::App& program) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
   command->add_option("--class", flags->label, "class of every sample; default: drawn for each")
+      ->check(CLI::NonNegativeNumber)
       ->type_name("C");
   return [flags] { return sample(*flags); };
 }

@@ -106,6 +106,8 @@ int train(const Flags& flags) {
   auto model = make_model(options.model, split.train->info(), options.train.seed);
   Trainer trainer(options.train, model, split.train, options.data.flip);
 
+  // Before the folder is made: what is no run is refused without a trace.
+  if (flags.resume) find_checkpoint(flags.out);
   RunFolder folder(flags.out, flags.resume);
   if (flags.resume) {
     const auto path = find_checkpoint(flags.out);
@@ -115,8 +117,8 @@ int train(const Flags& flags) {
                        options.train.seed, "; resume with --seed ", checkpoint.seed);
     }
     trainer.resume(path.string(), checkpoint);
-    folder.rewind_metrics(trainer.step());
   }
+  folder.rewind_metrics(trainer.step());
   const auto config = write_run(options);
   folder.write_config(config);
   std::cerr << "training " << model.parameters.count() << " parameters on " << split.train->size()

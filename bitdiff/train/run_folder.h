@@ -26,7 +26,7 @@ class RunFolder {
 
   /// Adds one line to metrics.jsonl.
   void add_metrics(const std::string& line) const;
-  /// Drops the lines of steps after `step`, which a resumed run will write again.
+  /// Drops the lines of steps after `step`, which the run will write again.
   void rewind_metrics(int64_t step) const;
   /// Removes all checkpoints but the newest `keep`.
   void prune(int64_t keep) const;

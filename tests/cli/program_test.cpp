@@ -1,5 +1,6 @@
 // The program from outside: what a person types, what is on the disk and the exit code after it.
 
+#include <algorithm>
 #include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
@@ -119,6 +120,7 @@ TEST_F(Program, MistakesOnTheCommandLineExitWith2AndAHint) {
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --indices 1-2 --out ", path("s.npz"))), 2);
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --out ", path("s.jpg"))), 2);
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --class 3 --out ", path("s.npz"))), 2);
+  EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --class -2 --out ", path("s.npz"))), 2);
   EXPECT_FALSE(fs::exists(path("s.npz")));
 }
 
@@ -146,11 +148,23 @@ TEST_F(Program, NumbersThatAreNotFiniteExitWith5) {
 
 TEST_F(Program, ATerminatedRunSavesAndExitsWith130) {
   const auto command =
-      str("timeout -s TERM 3 ", BITDIFF_PROGRAM, " ", train("run", "--steps 1000000"),
-          " --set train.save_every=1000000 >/dev/null 2>&1; exit $?");
-  std::system(command.c_str());
+      str("timeout --preserve-status -s TERM 3 ", BITDIFF_PROGRAM, " ",
+          train("run", "--steps 1000000 --set train.save_every=1000000"), " >/dev/null 2>&1");
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 130);
   EXPECT_EQ(run(str("inspect ", path("run"), " --json")), 0) << said_;
   EXPECT_GT(nlohmann::json::parse(said_).at("step"), 0);
+}
+
+TEST_F(Program, AFreshRunKeepsNoMetricsOfOneThatDiedBeforeItsFirstCheckpoint) {
+  folder_.write("run/metrics.jsonl", "{\"step\":1}\n{\"step\":2}\n{\"st");
+  ASSERT_EQ(run(train("run")), 0) << said_;
+  const auto metrics = content(path("run/metrics.jsonl"));
+  EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 4);
+}
+
+TEST_F(Program, ResumingWhatIsNoRunWritesNothing) {
+  EXPECT_EQ(run(train("none", "--resume")), 3);
+  EXPECT_FALSE(fs::exists(path("none")));
 }
 
 TEST_F(Program, InspectDescribesRunsAndFiles) {
