@@ -34,24 +34,25 @@ std::unique_ptr<Denoiser> make_net(const ModelOptions& options, const DataInfo& 
   TORCH_CHECK(false, "make_net: unknown network");
 }
 
+/// Calls use(name, options) for each section; the network decides on the last.
+template <class Use>
+void each_section(ModelOptions& options, const Use& use) {
+  use("model", options);
+  use("codec", options.codec);
+  use("schedule", options.schedule);
+  use("diffusion", options.process);
+  if (options.network == Network::kUNet) use("unet", options.unet);
+  if (options.network == Network::kTransformer) use("transformer", options.transformer);
+}
+
 }  // namespace
 
 void read_model(Config& config, ModelOptions& options) {
-  config.read("model", options);
-  config.read("codec", options.codec);
-  config.read("schedule", options.schedule);
-  config.read("diffusion", options.process);
-  if (options.network == Network::kUNet) config.read("unet", options.unet);
-  if (options.network == Network::kTransformer) config.read("transformer", options.transformer);
+  each_section(options, [&](const char* name, auto& section) { config.read(name, section); });
 }
 
 void write_model(ConfigWriter& writer, ModelOptions options) {
-  writer.write("model", options);
-  writer.write("codec", options.codec);
-  writer.write("schedule", options.schedule);
-  writer.write("diffusion", options.process);
-  if (options.network == Network::kUNet) writer.write("unet", options.unet);
-  if (options.network == Network::kTransformer) writer.write("transformer", options.transformer);
+  each_section(options, [&](const char* name, auto& section) { writer.write(name, section); });
 }
 
 std::vector<int64_t> Model::bit_shape() const {
