@@ -114,6 +114,39 @@ TEST_P(Generate, ASampleIsTheSameInAnyCompany) {
   EXPECT_TRUE(bits({0, 1, 2, 3})[2].allclose(bits({9, 2})[1]));
 }
 
+/// Always answers 0.5 and remembers what it was asked.
+class Constant final : public Denoiser {
+ public:
+  Tensor forward(const Tensor& x_t, const Tensor&, const Tensor& gamma,
+                 const Condition&) const override {
+    states.push_back(x_t);
+    gammas.push_back(gamma[0].item<double>());
+    return at::full_like(x_t, 0.5);
+  }
+  mutable std::vector<Tensor> states;
+  mutable std::vector<double> gammas;
+};
+
+// With td the state jumps ahead by 1 + td steps while the network is told the time as without.
+TEST(AsymmetricTimeIntervals, MoveTheStateAndNotTheClock) {
+  const Process process{.codec = Codec({.categories = {16}}, 1)};
+  for (const double td : {0.0, 1.0, 2.5, 7.0}) {
+    const Constant net;
+    const GenerateOptions options{.steps = 20, .td = td};
+    generate(process, net, {2, 4, 3}, {}, options, Streams(0, {0, 1}));
+    ASSERT_EQ(net.states.size(), 20u);
+    for (int64_t s = 0; s < 20; ++s) {
+      const double t = 1 - static_cast<double>(s) / 20;
+      EXPECT_NEAR(net.gammas[s], process.gamma(t), 1e-12);
+      if (s == 19) break;
+      const double t_next = std::max(0.0, 1 - (static_cast<double>(s) + 1 + td) / 20);
+      const auto want = ddim_step(net.states[s], at::full({2, 4, 3}, 0.5f), process.gamma(t),
+                                  process.gamma(t_next));
+      EXPECT_TRUE(net.states[s + 1].allclose(want)) << "td = " << td << ", step " << s;
+    }
+  }
+}
+
 TEST(SelfConditioning, IsFedBackUnlessTurnedOff) {
   const Known with({0.5, 0.5}, Encoding::kBinary);
   with.sample(2, {.steps = 3});
