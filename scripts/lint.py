@@ -94,9 +94,9 @@ def check_tidy(build):
     CACHE.mkdir(parents=True, exist_ok=True)
 
     start, failed = time.monotonic(), []
-    todo = [name for name in sources if not marks[name].exists()]
+    pending = [name for name in sources if not marks[name].exists()]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        running = {pool.submit(tidy, folder, name): name for name in todo}
+        running = {pool.submit(tidy, folder, name): name for name in pending}
         for done in concurrent.futures.as_completed(running):
             name, (clean, said) = running[done], done.result()
             if clean:
@@ -105,7 +105,7 @@ def check_tidy(build):
                 failed.append(name)
                 print(said, end="", flush=True)
     took = time.monotonic() - start
-    print(f"clang-tidy: {len(sources)} files, {len(todo)} looked at in {took:.0f} s, "
+    print(f"clang-tidy: {len(sources)} files, {len(pending)} looked at in {took:.0f} s, "
           + (f"NOT clean: {' '.join(sorted(failed))}" if failed else "clean"))
     return not failed
 
