@@ -47,8 +47,10 @@ timed() {
 }
 
 make_root() {
-  debootstrap --variant=minbase bookworm "$root" "$(mirror)" >"$root.log" 2>&1 || { tail -n 5 "$root.log" >&2; return 1; }
-  rm -f "$root.log"
+  local log
+  log=$(mktemp)
+  debootstrap --variant=minbase bookworm "$root" "$(mirror)" >"$log" 2>&1 || { tail -n 5 "$log" >&2; return 1; }
+  rm -f "$log"
   local path
   for path in "${settings[@]}"; do
     if [[ -e "$path" ]]; then
