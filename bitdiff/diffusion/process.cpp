@@ -28,8 +28,21 @@ Tensor target_of(Prediction prediction, const Tensor& x_0, const Tensor& eps, co
   TORCH_CHECK(false, "target_of: unknown prediction");
 }
 
+Tensor loss_of(const Process& process, const Tensor& out, const Tensor& x_0, const Tensor& eps,
+               const Tensor& gamma) {
+  switch (process.loss) {
+    case Loss::kL2:
+      return at::mse_loss(out, target_of(process.prediction, x_0, eps, gamma));
+    case Loss::kLogistic:
+      return at::softplus(out * x_0 / -process.codec.scale()).mean();
+  }
+  TORCH_CHECK(false, "loss_of: unknown loss");
+}
+
 Tensor estimate_x0(const Process& process, const Tensor& out, const Tensor& x_t,
                    const Tensor& gamma) {
+  const double scale = process.codec.scale();
+  if (process.loss == Loss::kLogistic) return (out / 2).tanh() * scale;
   const auto x_0 = [&]() -> Tensor {
     switch (process.prediction) {
       case Prediction::kX0:
@@ -41,7 +54,7 @@ Tensor estimate_x0(const Process& process, const Tensor& out, const Tensor& x_t,
     }
     TORCH_CHECK(false, "estimate_x0: unknown prediction");
   }();
-  return x_0.clamp(-process.codec.scale(), process.codec.scale());
+  return x_0.clamp(-scale, scale);
 }
 
 }  // namespace bitdiff

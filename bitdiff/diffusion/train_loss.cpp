@@ -39,7 +39,7 @@ Tensor train_loss(const Process& process, const Denoiser& net, const Tensor& x,
 
   // Predict and compute loss.
   const auto out = net.forward(x_crpt, x_pred, gamma, cond);
-  return at::mse_loss(out, target_of(process.prediction, x_bits, eps, gamma));
+  return loss_of(process, out, x_bits, eps, gamma);
 }
 
 }  // namespace bitdiff

@@ -34,6 +34,14 @@ std::unique_ptr<Denoiser> make_net(const ModelOptions& options, const DataInfo& 
   TORCH_CHECK(false, "make_net: unknown network");
 }
 
+void check_loss(const ProcessOptions& options) {
+  if (options.loss == Loss::kLogistic && options.prediction != Prediction::kX0) {
+    throw UsageError(
+        "diffusion.loss = logistic: expected diffusion.prediction = x0, for logits of ",
+        "bits are an answer about x0; change one of them");
+  }
+}
+
 /// Calls use(name, options) for each section; the network decides on the last.
 template <class Use>
 void each_section(ModelOptions& options, const Use& use) {
@@ -65,11 +73,13 @@ Model make_model(const ModelOptions& options, const DataInfo& data, int64_t seed
   auto codec_options = options.codec;
   codec_options.categories = data.categories;
   Codec codec(codec_options, data.shape[0]);
+  check_loss(options.process);
   const auto bit_channels = codec.bit_channels();
   Model model{.data = data,
               .process = {.codec = std::move(codec),
                           .gamma = Schedule(options.schedule),
                           .prediction = options.process.prediction,
+                          .loss = options.process.loss,
                           .self_cond_rate = options.process.self_cond_rate},
               .parameters = Parameters(static_cast<uint64_t>(seed)),
               .net = nullptr};

@@ -39,6 +39,31 @@ TEST_P(Predictions, EstimatesAreClippedToTheScale) {
   EXPECT_EQ(x_0.abs().max().item<float>(), 0.5f);
 }
 
+TEST(Loss, L2IsTheSquaredDistanceToTheTarget) {
+  for (const auto prediction : {Prediction::kX0, Prediction::kEps, Prediction::kV}) {
+    const auto process = process_of(prediction);
+    const auto x_0 = process.codec.encode(at::randint(0, 16, {3, 1, 5}, at::kLong));
+    const auto eps = at::randn_like(x_0), out = at::randn_like(x_0);
+    const auto gamma = at::linspace(0.1, 0.9, 3, at::kDouble);
+    const auto expected = (out - target_of(prediction, x_0, eps, gamma)).square().mean();
+    EXPECT_TRUE(loss_of(process, out, x_0, eps, gamma).allclose(expected));
+  }
+}
+
+TEST(Loss, LogisticIsTheCrossEntropyOfTheBits) {
+  for (const double scale : {1.0, 0.5}) {
+    auto process = process_of(Prediction::kX0, scale);
+    process.loss = Loss::kLogistic;
+    const auto x_0 = process.codec.encode(at::randint(0, 16, {3, 1, 5}, at::kLong));
+    const auto logits = at::randn_like(x_0) * 30;  // Far enough to overflow a naive exp.
+    const auto expected = at::binary_cross_entropy_with_logits(logits, x_0.gt(0).to(at::kFloat));
+    EXPECT_TRUE(loss_of(process, logits, x_0, {}, {}).allclose(expected));
+    // The estimate is the expectation of a bit that is 1 with the probability of its logit.
+    const auto mean = scale * (2 * logits.sigmoid() - 1);
+    EXPECT_TRUE(estimate_x0(process, logits, {}, {}).allclose(mean, 1e-5, 1e-6));
+  }
+}
+
 TEST(Corrupt, KeepsTheVarianceOfUnitBits) {
   const auto x_0 = at::randint(0, 2, {4, 50000}).to(at::kFloat) * 2 - 1;
   const auto gamma = at::tensor({0.1, 0.4, 0.7, 0.99}, at::kDouble);

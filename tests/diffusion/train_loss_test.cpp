@@ -74,6 +74,17 @@ TEST_F(TrainLoss, IsTheMeanSquaredErrorWithItsGradient) {
               1e-4);
 }
 
+TEST_F(TrainLoss, OfLogitsIsTheirCrossEntropy) {
+  process_.loss = Loss::kLogistic;
+  const auto value = loss(2);
+  const auto x_0 = process_.codec.encode(x_);
+  const auto& last = net_.calls.back();
+  EXPECT_TRUE(last.x0_prev.slice(0, 0, 2).allclose((1.5 * last.x_t.slice(0, 0, 2)).tanh()));
+  const auto expected =
+      at::binary_cross_entropy_with_logits(3 * last.x_t, x_0.gt(0).to(at::kFloat));
+  EXPECT_NEAR(value.item<double>(), expected.item<double>(), 1e-5);
+}
+
 TEST_F(TrainLoss, CorruptsAsTheScheduleSays) {
   loss(0);
   const auto& call = net_.calls[0];

@@ -45,6 +45,11 @@ TEST(Model, RefusesDataOfAnotherForm) {
   ModelOptions sequences;
   sequences.network = Network::kTransformer;
   EXPECT_THROW(make_model(sequences, kData, 0), UsageError);
+  auto logits_of_noise = small_unet();
+  logits_of_noise.process.loss = Loss::kLogistic;
+  EXPECT_NO_THROW(make_model(logits_of_noise, kData, 0));
+  logits_of_noise.process.prediction = Prediction::kEps;
+  EXPECT_THROW(make_model(logits_of_noise, kData, 0), UsageError);
 }
 
 TEST(Model, IsAFunctionOfItsSeed) {
