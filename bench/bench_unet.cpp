@@ -16,6 +16,7 @@
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
+#include "bitdiff/cli/environment.h"
 #include "bitdiff/diffusion/train_loss.h"
 #include "bitdiff/nn/unet.h"
 #include "bitdiff/train/adam.h"
@@ -87,6 +88,7 @@ void run(const BenchOptions& options) {
 }  // namespace bitdiff
 
 int main(int argc, char** argv) try {
+  bitdiff::prepare_environment(argv);  // As `bitdiff train`.
   bitdiff::BenchOptions options;
   CLI::App app("Times one training step and one sampling step of the U-Net.");
   app.add_option("--dim", options.dim);

@@ -1,14 +1,21 @@
-#include "bitdiff/cli/patient_threads.h"
+#include "bitdiff/cli/environment.h"
 
 #include <cstdlib>
 #include <unistd.h>
 
 namespace bitdiff {
 
-void wait_patiently(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
-  ::setenv("OMP_WAIT_POLICY", "passive", 1);
-  ::execv("/proc/self/exe", argv);
+void prepare_environment(char** argv) {
+  bool changed = false;
+  const auto set = [&](const char* name, const char* value) {
+    if (std::getenv(name)) return;
+    changed = ::setenv(name, value, 0) == 0 || changed;
+  };
+  if (!std::getenv("GOMP_SPINCOUNT")) set("OMP_WAIT_POLICY", "passive");
+  set("GLIBC_TUNABLES",
+      "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:"
+      "glibc.malloc.trim_threshold=4294967296");
+  if (changed) ::execv("/proc/self/exe", argv);
 }
 
 }  // namespace bitdiff

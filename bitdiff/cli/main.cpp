@@ -1,10 +1,10 @@
 #include <string_view>
 
-#include "bitdiff/cli/patient_threads.h"
+#include "bitdiff/cli/environment.h"
 #include "bitdiff/cli/run.h"
 
 int main(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "";
-  if (command == "train" || command == "sample") bitdiff::wait_patiently(argv);
+  if (command == "train" || command == "sample") bitdiff::prepare_environment(argv);
   return bitdiff::run(argc, argv);
 }
