@@ -5,6 +5,7 @@
 #   scripts/setup.sh test     also a small Python with NumPy, which tests ask for a second opinion
 #   scripts/setup.sh lint     also clang-format, clang-tidy and shellcheck
 #   scripts/setup.sh oracle   also a Python with all of PyTorch (2.7 GB)
+#   scripts/setup.sh plot     also a Python with Matplotlib, for the curves of the docs
 #
 # Needs no CUDA toolkit and no GPU, and root only for packages of the distribution.
 set -euo pipefail
@@ -22,13 +23,13 @@ packages=(
 main() {
   case "${1:-build}" in
     build) steps=2 ;;
-    test | oracle) steps=3 ;;
+    test | oracle | plot) steps=3 ;;
     lint)
       steps=2
       packages+=(clang-format clang-tidy shellcheck)
       ;;
     *)
-      echo "usage: scripts/setup.sh [build|test|lint|oracle]" >&2
+      echo "usage: scripts/setup.sh [build|test|lint|oracle|plot]" >&2
       exit 2
       ;;
   esac
@@ -37,6 +38,7 @@ main() {
   case "${1:-build}" in
     test) step 3 "Python for the tests" install_python python-tests tests/requirements.txt ;;
     oracle) step 3 "Python with PyTorch" install_python python-torch tests/requirements-torch.txt ;;
+    plot) step 3 "Python for plots" install_python python-plot scripts/requirements-plot.txt ;;
   esac
 }
 
