@@ -6,6 +6,14 @@
 #include <c10/core/GradMode.h>
 
 namespace bitdiff {
+namespace {
+
+/// From the estimate without self-conditioning towards, and beyond, the one with it.
+Tensor guided(const Tensor& without, const Tensor& with, double weight, double scale) {
+  return (weight * with + (1 - weight) * without).clamp(-scale, scale);
+}
+
+}  // namespace
 
 Tensor generate(const Process& process, const Denoiser& net, IntArrayRef shape,
                 const Condition& cond, const GenerateOptions& options, const Streams& streams) {
@@ -14,7 +22,9 @@ Tensor generate(const Process& process, const Denoiser& net, IntArrayRef shape,
   const auto steps = static_cast<double>(options.steps);
 
   auto x_t = streams.fork(Purpose::kNoise).normal(shape);
-  auto x_pred = at::zeros_like(x_t);
+  const auto none = at::zeros_like(x_t);
+  auto x_pred = none;
+  auto x_cond = none;
 
   for (double step = 0; step < steps; ++step) {
     // Get time for current and next states.
@@ -22,10 +32,17 @@ Tensor generate(const Process& process, const Denoiser& net, IntArrayRef shape,
     const double t_next = std::max(1 - (step + 1 + options.td) / steps, 0.0);
 
     // Predict x_0.
-    if (!options.self_cond) x_pred = at::zeros_like(x_t);
-    const auto gamma_now = at::full({shape[0]}, gamma(t_now), at::kDouble);
-    const auto out = net.forward(x_t, x_pred, gamma_now, cond);
-    x_pred = estimate_x0(process, out, x_t, gamma_now);
+    const auto predict = [&](const Tensor& x0_prev) {
+      const auto gamma_now = at::full({shape[0]}, gamma(t_now), at::kDouble);
+      return estimate_x0(process, net.forward(x_t, x0_prev, gamma_now, cond), x_t, gamma_now);
+    };
+    if (options.self_guidance != 1) {
+      x_cond = predict(none);
+      x_pred = guided(x_cond, predict(x_cond), options.self_guidance, process.codec.scale());
+    } else {
+      if (options.self_cond) x_cond = options.momentum * x_cond + (1 - options.momentum) * x_pred;
+      x_pred = predict(x_cond);
+    }
 
     // Estimate x at t_next.
     if (options.solver == Solver::kDdim) {

@@ -162,6 +162,45 @@ TEST(SelfConditioning, TheFirstStepSeesZeros) {
   EXPECT_FALSE(known.net.saw_self_cond());
 }
 
+/// Answers with the numbers it was given, in turn, and remembers the estimates it was shown.
+class Script final : public Denoiser {
+ public:
+  explicit Script(std::vector<double> answers) : answers_(std::move(answers)) {}
+  Tensor forward(const Tensor& x_t, const Tensor& x0_prev, const Tensor&,
+                 const Condition&) const override {
+    shown.push_back(x0_prev.flatten()[0].item<double>());
+    return at::full_like(x_t, answers_.at(shown.size() - 1));
+  }
+  mutable std::vector<double> shown;
+
+ private:
+  std::vector<double> answers_;
+};
+
+double last_estimate(const Script& net, const GenerateOptions& options) {
+  const Process process{.codec = Codec({.categories = {16}}, 1)};
+  return generate(process, net, {1, 4, 3}, {}, options, Streams(0, {0})).mean().item<double>();
+}
+
+TEST(SelfConditioning, MomentumAveragesTheEstimates) {
+  const Script net({0.8, -0.4, 0.6, 0.1});
+  EXPECT_NEAR(last_estimate(net, {.steps = 4, .momentum = 0.25}), 0.1, 1e-6);
+  const double first = 0.75 * 0.8, second = 0.25 * first - 0.75 * 0.4;
+  const std::vector<double> want = {0, first, second, 0.25 * second + 0.75 * 0.6};
+  ASSERT_EQ(net.shown.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(net.shown[i], want[i], 1e-6) << i;
+}
+
+TEST(SelfConditioning, SelfGuidanceGoesBeyondTheEstimateWithIt) {
+  const Script net({0.9, 0.9, 0.2, 0.3});
+  EXPECT_NEAR(last_estimate(net, {.steps = 2, .self_guidance = 3}), 3 * 0.3 - 2 * 0.2, 1e-6);
+  const std::vector<double> want = {0, 0.9, 0, 0.2};
+  ASSERT_EQ(net.shown.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(net.shown[i], want[i], 1e-6) << i;
+  // Clipped like every estimate.
+  EXPECT_EQ(last_estimate(Script({-0.9, 0.9}), {.steps = 1, .self_guidance = 3}), 1);
+}
+
 TEST(Predictions, AllSampleTheSameDistribution) {
   for (const auto prediction : {Prediction::kEps, Prediction::kV}) {
     const Known known({0.05, 0.4, 0.1, 0.25, 0.2}, Encoding::kBinary, prediction);
