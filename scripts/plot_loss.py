@@ -43,7 +43,7 @@ def main():
         line, = axes.plot(*smooth(train, max(len(train) // 50, 1)).T, alpha=0.6, label=f"{name}: training")
         if len(held_out):
             axes.plot(*held_out.T, "o-", markersize=3, color=line.get_color(), label=f"{name}: held out, EMA")
-    axes.set(xlabel="step", ylabel="mean squared error of the bits", yscale="log")
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
     axes.grid(alpha=0.3, which="both")

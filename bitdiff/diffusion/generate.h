@@ -24,7 +24,7 @@ struct GenerateOptions {
              "share of the estimate fed before in the one fed now; 0: the last estimate alone");
     v.number("self_guidance", self_guidance, between(0, 100),
              "weight of the estimate with self-conditioning against the one without, at two calls "
-             "of the network a step; 1: off, one call");
+             "of the network a step, whatever self_cond and momentum say; 1: off, one call");
   }
 };
 
