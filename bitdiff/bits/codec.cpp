@@ -191,6 +191,14 @@ Tensor Codec::encode(const Tensor& x) const {
   return at::cat(parts, 1);
 }
 
+Tensor Codec::codes(int64_t channel) const {
+  Codec one = *this;
+  one.categories_ = {categories_.at(channel)};
+  one.bits_ = {bits_[channel]};
+  if (!shuffles_.empty()) one.shuffles_ = {shuffles_[channel]};
+  return one.encode(at::arange(categories_[channel], at::kLong).unsqueeze(1));
+}
+
 // Turns thresholded codes into numbers in place; where a code has none, into the nearest one's.
 // Returns how many had none.
 template <class Code>

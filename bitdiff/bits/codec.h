@@ -49,6 +49,11 @@ class Codec {
   int64_t bit_channels() const { return bit_channels_; }
   /// Bit channels of each channel.
   const std::vector<int64_t>& bits() const { return bits_; }
+  /// K of each channel.
+  const std::vector<int64_t>& categories() const { return categories_; }
+
+  /// The analog bits of every number of one channel: float32 [K, n].
+  Tensor codes(int64_t channel) const;
 
   /// `x`: uint8, int32 or int64 [B, C, *S], each in [0, K). Returns float32 [B, bit_channels, *S]
   /// of +-scale. Throws InputError for a value outside.

@@ -10,14 +10,22 @@ namespace bitdiff {
 /// What the network answers with.
 enum class Prediction { kX0, kEps, kV };
 
+/// What a network that predicts x0 says of each value.
+enum class Head {
+  kBits,
+  kSoftmax,  ///< Logits of all its categories: the softmax factorization of section 3.1.
+};
+
 /// How far an answer is from its target.
 enum class Loss {
   kL2,
   kLogistic,  ///< Answers are logits of the bits of x_0.
+  kSoftmax,   ///< Answers are logits of the categories: Head::kSoftmax or one-hot bits.
 };
 
 struct ProcessOptions {
   Prediction prediction = Prediction::kX0;
+  Head head = Head::kBits;
   Loss loss = Loss::kL2;
   double self_cond_rate = 0.5;
 
@@ -27,8 +35,12 @@ struct ProcessOptions {
              Words<Prediction>{
                  {"x0", Prediction::kX0}, {"eps", Prediction::kEps}, {"v", Prediction::kV}},
              "what the network predicts");
-    v.choice("loss", loss, Words<Loss>{{"l2", Loss::kL2}, {"logistic", Loss::kLogistic}},
-             "mean squared error, or cross-entropy of each bit (x0 only)");
+    v.choice("head", head, Words<Head>{{"bits", Head::kBits}, {"softmax", Head::kSoftmax}},
+             "the network answers with bits, or with logits of all categories (x0 only)");
+    v.choice(
+        "loss", loss,
+        Words<Loss>{{"l2", Loss::kL2}, {"logistic", Loss::kLogistic}, {"softmax", Loss::kSoftmax}},
+        "mean squared error, or cross-entropy of each bit or of the categories (x0 only)");
     v.number("self_cond_rate", self_cond_rate, between(0, 1),
              "share of a training batch that sees its own estimate; 0 turns self-conditioning off");
   }
@@ -40,8 +52,12 @@ struct Process {
   Codec codec;
   Schedule gamma = Schedule();
   Prediction prediction = Prediction::kX0;
+  Head head = Head::kBits;
   Loss loss = Loss::kL2;
   double self_cond_rate = 0.5;
+
+  /// Of the network's answer: a channel for each bit, or for each category.
+  int64_t out_channels() const;
 };
 
 /// x_t = sqrt(gamma) * x_0 + sqrt(1 - gamma) * eps. `gamma`: float64 [B].
@@ -50,14 +66,16 @@ Tensor corrupt(const Tensor& x_0, const Tensor& eps, const Tensor& gamma);
 /// What the network should answer: x_0, eps, or v = sqrt(gamma) * eps - sqrt(1 - gamma) * x_0.
 Tensor target_of(Prediction prediction, const Tensor& x_0, const Tensor& eps, const Tensor& gamma);
 
-/// The mean over all bits of the loss of the network's answer `out`: a scalar. The logistic one is
-/// -log sigmoid(out * x_0 / scale) (section B.2 of Chen et al., 2022).
+/// The mean loss of the network's answer `out`: a scalar. Over all bits, their squared error or
+/// -log sigmoid(out * x_0 / scale); over all values, the cross-entropy of their categories
+/// (sections B.2 and B.3 of Chen et al., 2022). With Head::kSoftmax the squared error is that of
+/// the bits' expectation.
 Tensor loss_of(const Process& process, const Tensor& out, const Tensor& x_0, const Tensor& eps,
                const Tensor& gamma);
 
 /// The estimate of x_0 in the network's answer `out` for `x_t`, clipped to [-scale, scale] as in
 /// the authors' code: an estimate outside the bits' range would be fed back and grow. Of logits it
-/// is the mean of the bit, (2 sigmoid(out) - 1) * scale.
+/// is the expectation of the bits, such as (2 sigmoid(out) - 1) * scale.
 Tensor estimate_x0(const Process& process, const Tensor& out, const Tensor& x_t,
                    const Tensor& gamma);
 

@@ -58,10 +58,10 @@ class Transformer final : public Denoiser {
  public:
   Transformer(const TransformerOptions& options, const TransformerShape& shape, const Scope& scope)
       : time_(options.time, {options.width, options.width, shape.classes}, scope / "time"),
-        dense_in_(2 * shape.channels, options.width, scope / "dense_in"),
+        dense_in_(2 * shape.in_channels, options.width, scope / "dense_in"),
         positions_(scope.add("positions", {shape.length, options.width})),
         norm_out_(options.width, scope / "norm_out"),
-        dense_out_(options.width, shape.channels, scope / "dense_out", kSilentInit) {
+        dense_out_(options.width, shape.out_channels, scope / "dense_out", kSilentInit) {
     for (int64_t i = 0; i < options.layers; ++i)
       block_.emplace_back(options, i, scope / "block" / i);
   }

@@ -32,13 +32,14 @@ struct TransformerOptions {
 
 /// What a Transformer must fit.
 struct TransformerShape {
-  int64_t channels;     ///< C of x_t, of x0_prev and of the answer: the bits of a token.
-  int64_t length;       ///< Most positions of a sequence.
-  int64_t classes = 0;  ///< 0: labels are ignored.
+  int64_t in_channels;   ///< C of x_t (and of x0_prev): the bits of a token.
+  int64_t out_channels;  ///< C of the answer.
+  int64_t length;        ///< Most positions of a sequence.
+  int64_t classes = 0;   ///< 0: labels are ignored.
 };
 
 /// A bidirectional Transformer with new parameters under `scope`: a Denoiser of float32
-/// [B, channels, L], L <= length. Pre-norm blocks with learned positions; each normalisation is
+/// [B, in_channels, L], L <= length. Pre-norm blocks with learned positions; each normalisation is
 /// scaled and shifted by the time (adaptive layer norm, Peebles & Xie, 2022), as in the U-Net.
 /// Throws UsageError when the heads do not divide the width or the width is odd.
 std::unique_ptr<Denoiser> make_transformer(const TransformerOptions& options,

@@ -115,7 +115,7 @@ UNet::UNet(const UNetOptions& options, const UNetShape& shape, const Scope& scop
       norm_out_(options.dim * options.mult[0], norm_groups(options.dim * options.mult[0]),
                 scope / "norm_out"),
       conv_out_(options.dim * options.mult[0], shape.out_channels, scope / "conv_out",
-                {.init_scale = kSilentInit}) {
+                {.kernel = shape.out_kernel, .init_scale = kSilentInit}) {
   const auto stages = static_cast<int64_t>(options.mult.size());
   int64_t resolution = shape.resolution;
   int64_t channels = options.dim * options.mult[0];

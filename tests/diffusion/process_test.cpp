@@ -64,6 +64,63 @@ TEST(Loss, LogisticIsTheCrossEntropyOfTheBits) {
   }
 }
 
+class Categories : public ::testing::TestWithParam<Encoding> {
+ protected:
+  // Two channels of different K, one not a power of two.
+  Process process(Loss loss) const {
+    return {.codec = Codec({.encoding = GetParam(), .categories = {5, 4}, .scale = 0.5}, 2),
+            .head = Head::kSoftmax,
+            .loss = loss};
+  }
+  Tensor x = at::stack({at::randint(0, 5, {3, 6}, at::kLong), at::randint(0, 4, {3, 6})}, 1);
+};
+INSTANTIATE_TEST_SUITE_P(Every, Categories,
+                         ::testing::Values(Encoding::kBinary, Encoding::kGray, Encoding::kPermuted,
+                                           Encoding::kOneHot));
+
+TEST_P(Categories, TheSoftmaxHeadExpectsBits) {
+  const auto p = process(Loss::kL2);
+  ASSERT_EQ(p.out_channels(), 9);
+  const auto logits = at::randn({3, 9, 6}) * 3;
+  // The sum over categories of probability times code, channel by channel.
+  const auto first = logits.slice(1, 0, 5).softmax(1), second = logits.slice(1, 5).softmax(1);
+  auto want = at::zeros({3, p.codec.bit_channels(), 6});
+  for (int64_t k = 0; k < 5; ++k) {
+    const auto both = at::tensor({k, k % 4}).reshape({1, 2, 1});
+    const auto code = p.codec.encode(both);
+    const int64_t n = p.codec.bits()[0];
+    want.slice(1, 0, n) += first.slice(1, k, k + 1) * code.slice(1, 0, n);
+    if (k < 4) want.slice(1, n) += second.slice(1, k, k + 1) * code.slice(1, n);
+  }
+  EXPECT_TRUE(estimate_x0(p, logits, {}, {}).allclose(want, 1e-5, 1e-6));
+  const auto x_0 = p.codec.encode(x);
+  EXPECT_TRUE(loss_of(p, logits, x_0, {}, {}).allclose((want - x_0).square().mean()));
+}
+
+TEST_P(Categories, CertainLogitsGiveTheDataBack) {
+  const auto p = process(Loss::kSoftmax);
+  const auto x_0 = p.codec.encode(x);
+  const auto logits =
+      100 * at::cat({at::one_hot(x.select(1, 0), 5), at::one_hot(x.select(1, 1), 4)}, 2)
+                .movedim(2, 1)
+                .to(at::kFloat);
+  EXPECT_TRUE(estimate_x0(p, logits, {}, {}).allclose(x_0, 1e-5, 1e-5));
+  EXPECT_LT(loss_of(p, logits, x_0, {}, {}).item<double>(), 1e-6);
+  // Knowing nothing costs log K, whatever the code of a category.
+  const double unknown = (std::log(5) + std::log(4)) / 2;
+  EXPECT_NEAR(loss_of(p, at::zeros_like(logits), x_0, {}, {}).item<double>(), unknown, 1e-6);
+}
+
+TEST(Loss, SoftmaxTakesOneHotBitsAsLogits) {
+  Process p{.codec = Codec({.encoding = Encoding::kOneHot, .categories = {5}}, 1),
+            .loss = Loss::kSoftmax};
+  const auto x = at::randint(0, 5, {3, 1, 6}, at::kLong);
+  const auto logits = at::randn({3, 5, 6}) * 3;
+  EXPECT_TRUE(loss_of(p, logits, p.codec.encode(x), {}, {})
+                  .allclose(at::cross_entropy_loss(logits, x.select(1, 0))));
+  EXPECT_TRUE(estimate_x0(p, logits, {}, {}).allclose(2 * logits.softmax(1) - 1, 1e-5, 1e-6));
+}
+
 TEST(Corrupt, KeepsTheVarianceOfUnitBits) {
   const auto x_0 = at::randint(0, 2, {4, 50000}).to(at::kFloat) * 2 - 1;
   const auto gamma = at::tensor({0.1, 0.4, 0.7, 0.99}, at::kDouble);

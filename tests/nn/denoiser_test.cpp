@@ -45,7 +45,7 @@ std::unique_ptr<NetCase> tiny_transformer(const Choice& choice) {
                                    .mlp = 2,
                                    .dropout = choice.dropout,
                                    .time = choice.time};
-  const TransformerShape shape{3, 12, choice.classes};
+  const TransformerShape shape{3, 3, 12, choice.classes};
   return std::make_unique<NetCase>(
       [&](const Scope& scope) { return make_transformer(options, shape, scope); },
       std::vector<int64_t>{3, 12});

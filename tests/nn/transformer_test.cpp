@@ -11,7 +11,10 @@ namespace {
 
 NetCase tiny() {
   const TransformerOptions options{.layers = 2, .width = 16, .heads = 2, .mlp = 2};
-  return {[&](const Scope& scope) { return make_transformer(options, {3, 12}, scope); }, {3, 12}};
+  return {[&](const Scope& scope) {
+            return make_transformer(options, {3, 3, 12}, scope);
+          },
+          {3, 12}};
 }
 
 TEST(Transformer, MovesWithItsPositions) {
@@ -51,8 +54,8 @@ TEST(Transformer, TakesShorterSequences) {
 TEST(Transformer, SaysWhatIsWrongWithItsOptions) {
   Parameters parameters(0, at::kMeta);
   const Scope scope(parameters);
-  EXPECT_THROW(make_transformer({.width = 63, .heads = 7}, {3, 8}, scope), UsageError);
-  EXPECT_THROW(make_transformer({.width = 64, .heads = 7}, {3, 8}, scope), UsageError);
+  EXPECT_THROW(make_transformer({.width = 63, .heads = 7}, {3, 3, 8}, scope), UsageError);
+  EXPECT_THROW(make_transformer({.width = 64, .heads = 7}, {3, 3, 8}, scope), UsageError);
 }
 
 }  // namespace

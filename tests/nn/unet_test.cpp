@@ -23,6 +23,15 @@ TEST(UNet, HasTheParametersOfTheAuthorsCodeForCifar10) {
   EXPECT_EQ(parameters_of({}, {.in_channels = 24, .out_channels = 24, .resolution = 32}), 52017432);
 }
 
+TEST(UNet, WidensForOneHotBitsAsTheAuthorsCode) {
+  EXPECT_EQ(parameters_of({}, {768, 768, 32}), 57160704);
+}
+
+TEST(UNet, AnswersWithCategoriesThroughAConvolutionOf1x1) {
+  const UNetShape rand{.in_channels = 24, .out_channels = 768, .resolution = 32, .out_kernel = 1};
+  EXPECT_EQ(parameters_of({}, rand), 52017432 - (256 * 9 + 1) * 24 + (256 + 1) * 768);
+}
+
 TEST(UNet, HasTheParametersOfTheAuthorsCodeForImageNet64) {
   const UNetOptions options{.dim = 192, .mult = {1, 2, 3, 4}};
   EXPECT_EQ(parameters_of(options, {24, 24, 64, 1000}), 247189464);
