@@ -17,8 +17,11 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/isnan.h>
+#include <ATen/ops/minimum.h>
 #include <ATen/ops/nonzero.h>
+#include <ATen/ops/round.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 
 #include "bitdiff/base/error.h"
@@ -33,6 +36,12 @@ constexpr int64_t kMostCategories = int64_t{1} << 31;
 
 int64_t bits_of(int64_t categories) {
   return std::bit_width(static_cast<uint64_t>(categories - 1));
+}
+
+// Bit channels of a channel of K categories.
+int64_t width_of(Encoding encoding, int64_t categories) {
+  if (encoding == Encoding::kOneHot) return categories;
+  return encoding == Encoding::kPixels ? 1 : bits_of(categories);
 }
 
 bool is_power_of_two(int64_t categories) {
@@ -52,6 +61,11 @@ std::vector<int64_t> categories_of(const CodecOptions& options, int64_t channels
     }
   }
   return categories;
+}
+
+// Of decoded numbers.
+at::ScalarType type_of(const std::vector<int64_t>& categories) {
+  return *std::max_element(categories.begin(), categories.end()) <= 256 ? at::kByte : at::kInt;
 }
 
 // A tensor [B, C, *S] in a row, as loops see it.
@@ -98,7 +112,8 @@ const Words<Encoding>& encoding_words() {
   static const Words<Encoding> words = {{"binary", Encoding::kBinary},
                                         {"gray", Encoding::kGray},
                                         {"permuted", Encoding::kPermuted},
-                                        {"onehot", Encoding::kOneHot}};
+                                        {"onehot", Encoding::kOneHot},
+                                        {"pixels", Encoding::kPixels}};
   return words;
 }
 
@@ -110,10 +125,9 @@ Codec::Codec(const CodecOptions& options, int64_t channels)
   if (options.seed < 0 || options.seed > 0xffffffff) {
     throw UsageError("codec.seed: expected a number in 0..4294967295, found ", options.seed);
   }
-  const bool one_hot = options.encoding == Encoding::kOneHot;
   std::map<int64_t, std::shared_ptr<const Shuffle>> shuffles;
   for (const int64_t k : categories_) {
-    bits_.push_back(one_hot ? k : bits_of(k));
+    bits_.push_back(width_of(options.encoding, k));
     if (options.encoding != Encoding::kPermuted) continue;
     auto& shuffle = shuffles[k];
     if (!shuffle) {
@@ -176,6 +190,9 @@ Tensor Codec::codes_of(const Tensor& x) const {
 
 Tensor Codec::encode(const Tensor& x) const {
   check_range(x);
+  if (options_.encoding == Encoding::kPixels) {
+    return x.to(at::kFloat) / largest(x) * (2 * options_.scale) - options_.scale;
+  }
   if (options_.encoding != Encoding::kOneHot) {
     // Only the codes travel to the device: they are much smaller than the bits.
     return kernels::int2bit(codes_of(x.cpu()).to(x.device()), bits_, options_.scale);
@@ -241,6 +258,7 @@ Codec::Decoded Codec::decode(const Tensor& x_bits) const {
       "expected float32 [B, ", bit_channels_, ", ...] bits, got ", x_bits.scalar_type(), " ",
       x_bits.sizes());
   if (options_.encoding == Encoding::kOneHot) return decode_one_hot(x_bits);
+  if (options_.encoding == Encoding::kPixels) return decode_pixels(x_bits);
 
   const auto [device_codes, nan] = kernels::bit2int(x_bits, bits_);
   if (nan) check_finite(x_bits);
@@ -264,8 +282,21 @@ Codec::Decoded Codec::decode_one_hot(const Tensor& x_bits) const {
     invalid += part.gt(0).sum(1).ne(1).sum().item<int64_t>();
     row += k;
   }
-  const bool small = *std::max_element(categories_.begin(), categories_.end()) <= 256;
-  return {at::stack(numbers, 1).to(small ? at::kByte : at::kInt), invalid};
+  return {at::stack(numbers, 1).to(type_of(categories_)), invalid};
+}
+
+Tensor Codec::largest(const Tensor& x) const {
+  std::vector<int64_t> shape(x.dim() - 1, 1);
+  shape[0] = channels();
+  const auto k = at::tensor(categories_, at::kDouble) - 1;
+  return k.to(at::kFloat).reshape(shape).to(x.device());
+}
+
+Codec::Decoded Codec::decode_pixels(const Tensor& x_bits) const {
+  check_finite(x_bits);
+  const auto most = largest(x_bits);
+  const auto numbers = at::round((x_bits / options_.scale + 1) / 2 * most);
+  return {at::minimum(numbers.clamp_min(0), most).to(type_of(categories_)), 0};
 }
 
 }  // namespace bitdiff

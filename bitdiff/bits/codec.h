@@ -15,6 +15,7 @@ enum class Encoding {
   kGray,      ///< i ^ (i >> 1): GRAY. Neighbours differ in one bit.
   kPermuted,  ///< The number's place in a fixed shuffle: UINT8(RAND). Order means nothing.
   kOneHot,    ///< One bit for each category.
+  kPixels,  ///< No bits: the number itself, spread over [-scale, scale]; the paper's DDPM baseline.
 };
 
 const Words<Encoding>& encoding_words();
@@ -35,8 +36,8 @@ struct CodecOptions {
 
 /// Discrete data to analog bits and back.
 ///
-/// A channel of K categories has n = ceil(log2 K) bit channels (kOneHot: K), least significant bit
-/// first; the bits of channel 0 come first, then those of channel 1.
+/// A channel of K categories has n = ceil(log2 K) bit channels (kOneHot: K, kPixels: 1), least
+/// significant bit first; the bits of channel 0 come first, then those of channel 1.
 class Codec {
  public:
   /// For data of `channels` channels. Throws UsageError if the options do not fit. kPermuted holds
@@ -65,7 +66,8 @@ class Codec {
   };
 
   /// `x_bits`: float32 [B, bit_channels, *S]. A bit above 0 is 1; where that is no code the nearest
-  /// code (Euclidean) counts. kOneHot takes the largest. Throws NumbersError for a NaN.
+  /// code (Euclidean) counts. kOneHot takes the largest, kPixels the nearest number. Throws
+  /// NumbersError for a NaN.
   Decoded decode(const Tensor& x_bits) const;
 
  private:
@@ -79,7 +81,10 @@ class Codec {
   Tensor codes_of(const Tensor& x) const;
   template <class Code>
   int64_t numbers_of(Tensor& codes, const Tensor& x_bits) const;
+  /// Sizes of the channels, to stretch [0, K - 1] to [0, 1]: float32 [C, 1, ...] like `x`.
+  Tensor largest(const Tensor& x) const;
   Decoded decode_one_hot(const Tensor& x_bits) const;
+  Decoded decode_pixels(const Tensor& x_bits) const;
 
   CodecOptions options_;
   std::vector<int64_t> categories_;                       // [C]

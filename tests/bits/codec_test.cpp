@@ -250,5 +250,24 @@ TEST(Codec, RefusesOptionsThatDoNotFit) {
   EXPECT_THROW(Codec({.seed = -1}, 1), UsageError);
 }
 
+TEST(Pixels, SpreadNumbersOverTheScaleAndRoundBack) {
+  const Codec codec({.encoding = Encoding::kPixels, .categories = {256, 5}, .scale = 0.5}, 2);
+  ASSERT_EQ(codec.bit_channels(), 2);
+  const auto x = at::tensor({0, 0, 255, 4, 51, 1}, at::kLong).reshape({3, 2});
+  const auto pixels = codec.encode(x);
+  const auto want = at::tensor({-0.5, -0.5, 0.5, 0.5, -0.3, -0.25}).reshape({3, 2});
+  EXPECT_TRUE(pixels.allclose(want.to(at::kFloat), 0, 1e-6));
+  EXPECT_TRUE(codec.decode(pixels).x.equal(x.to(at::kByte)));
+
+  const auto all = at::arange(256, at::kLong).reshape({256, 1});
+  const Codec bytes({.encoding = Encoding::kPixels}, 1);
+  EXPECT_TRUE(bytes.decode(bytes.encode(all)).x.equal(all.to(at::kByte)));
+  // The nearest number, within the range.
+  const auto near = at::tensor({-7.0, -1 + 2.6 / 255, 1.3}).to(at::kFloat).reshape({3, 1});
+  const auto numbers = bytes.decode(near).x.flatten();
+  EXPECT_TRUE(numbers.equal(at::tensor({0, 1, 255}, at::kByte)));
+  EXPECT_THROW(bytes.decode(at::full({1, 1}, std::nanf(""))), NumbersError);
+}
+
 }  // namespace
 }  // namespace bitdiff
