@@ -29,6 +29,7 @@ struct Flags {
   std::optional<int64_t> steps;
   std::optional<double> td;
   std::string solver;
+  std::vector<std::string> set;
   int64_t seed = 0;
   int64_t batch = 64;
   int64_t micro_batch = 16;
@@ -57,6 +58,13 @@ GenerateOptions generate_options(const Flags& flags, const std::filesystem::path
   if (flags.steps) config.set("sample.steps=" + std::to_string(*flags.steps));
   if (flags.td) config.set("sample.td=" + shortest(*flags.td));
   if (!flags.solver.empty()) config.set("sample.solver=" + flags.solver);
+  for (const auto& assignment : flags.set) {
+    if (!assignment.starts_with("sample.")) {
+      throw UsageError("--set ", assignment, ": expected sample.KEY=VALUE, for the rest of the ",
+                       "config belongs to the trained model");
+    }
+    config.set(assignment);
+  }
   config.read("sample", options);
   return options;
 }
@@ -151,8 +159,12 @@ Action add_sample(CLI::App& program) {
   command->add_option("--steps", flags->steps, "reverse steps (sample.steps)")->type_name("S");
   command->add_option("--td", flags->td, "asymmetric time interval, in steps (sample.td)")
       ->type_name("X");
-  command->add_option("--solver", flags->solver, "ddim, ddpm or ddpm-small (sample.solver)")
-      ->type_name("NAME");
+  std::string solvers;
+  for (const auto& [word, solver] : solver_words()) solvers += (solvers.empty() ? "" : ", ") + word;
+  command->add_option("--solver", flags->solver, solvers + " (sample.solver)")->type_name("NAME");
+  command->add_option("--set", flags->set, "change one option of sampling; may be repeated")
+      ->type_name("sample.KEY=VALUE")
+      ->allow_extra_args(false);
   command->add_option("--seed", flags->seed, "of the noise; sample i is a function of seed and i")
       ->type_name("S")
       ->capture_default_str();

@@ -6,51 +6,53 @@
 #include <c10/core/GradMode.h>
 
 namespace bitdiff {
-namespace {
-
-/// From the estimate without self-conditioning towards, and beyond, the one with it.
-Tensor guided(const Tensor& without, const Tensor& with, double weight, double scale) {
-  return (weight * with + (1 - weight) * without).clamp(-scale, scale);
-}
-
-}  // namespace
 
 Tensor generate(const Process& process, const Denoiser& net, IntArrayRef shape,
                 const Condition& cond, const GenerateOptions& options, const Streams& streams) {
   const c10::NoGradGuard no_grad;
-  const Schedule& gamma = process.gamma;
   const auto steps = static_cast<double>(options.steps);
+  const double td = options.td_unit == TdUnit::kSteps ? options.td / steps : options.td;
+  const auto gamma_after = [&](double step, double ahead) {
+    return process.gamma(std::max(1 - step / steps - ahead, 0.0));
+  };
 
+  Estimator estimate(process, net, cond, options.estimate);
   auto x_t = streams.fork(Purpose::kNoise).normal(shape);
-  const auto none = at::zeros_like(x_t);
-  auto x_pred = none;
-  auto x_cond = none;
+  Tensor x_pred;
 
   for (double step = 0; step < steps; ++step) {
-    // Get time for current and next states.
-    const double t_now = 1 - step / steps;
-    const double t_next = std::max(1 - (step + 1 + options.td) / steps, 0.0);
+    // Get noise levels of current and next states.
+    const double now = gamma_after(step, 0);
+    const double next = gamma_after(step + 1, td);
 
     // Predict x_0.
-    const auto predict = [&](const Tensor& x0_prev) {
-      const auto gamma_now = at::full({shape[0]}, gamma(t_now), at::kDouble);
-      return estimate_x0(process, net.forward(x_t, x0_prev, gamma_now, cond), x_t, gamma_now);
-    };
-    if (options.self_guidance != 1) {
-      x_cond = predict(none);
-      x_pred = guided(x_cond, predict(x_cond), options.self_guidance, process.codec.scale());
-    } else {
-      if (options.self_cond) x_cond = options.momentum * x_cond + (1 - options.momentum) * x_pred;
-      x_pred = predict(x_cond);
-    }
+    const auto x_before = x_pred;
+    x_pred = estimate(x_t, now);
+    if (step + 1 == steps) break;
 
     // Estimate x at t_next.
-    if (options.solver == Solver::kDdim) {
-      x_t = ddim_step(x_t, x_pred, gamma(t_now), gamma(t_next));
-    } else {
-      const auto z = streams.fork(Purpose::kStepNoise, static_cast<uint64_t>(step)).normal(shape);
-      const auto next = ddpm_step(x_t, x_pred, gamma(t_now), gamma(t_next), options.solver);
-      x_t = next.mean + next.deviation * z;
+    switch (options.solver) {
+      case Solver::kDdim:
+        x_t = ddim_step(x_t, x_pred, now, next);
+        break;
+      case Solver::kDdpm:
+      case Solver::kDdpmSmall: {
+        const auto z = streams.fork(Purpose::kStepNoise, static_cast<uint64_t>(step)).normal(shape);
+        const auto drawn = ddpm_step(x_t, x_pred, now, next, options.solver);
+        x_t = drawn.mean + drawn.deviation * z;
+        break;
+      }
+      case Solver::kDpm2m: {
+        const double before = gamma_after(step - 1, 0);
+        const auto x0 = step == 0 ? x_pred : multistep_x0(x_pred, x_before, before, now, next);
+        x_t = ddim_step(x_t, x0, now, next);
+        break;
+      }
+      case Solver::kHeun: {
+        const auto x_there = estimate(ddim_step(x_t, x_pred, now, next), gamma_after(step + 1, 0));
+        x_t = ddim_step(x_t, heun_x0(x_pred, x_there, now, next), now, next);
+        break;
+      }
     }
   }
   return x_pred;

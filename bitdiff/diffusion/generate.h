@@ -1,36 +1,37 @@
 #pragma once
 
 #include "bitdiff/diffusion/denoiser.h"
+#include "bitdiff/diffusion/estimator.h"
 #include "bitdiff/diffusion/process.h"
 #include "bitdiff/diffusion/step.h"
 
 namespace bitdiff {
 
+/// What td is measured in: steps, or the time from 0 to 1, in which it does not shrink as steps
+/// become more.
+enum class TdUnit { kSteps, kTime };
+
 struct GenerateOptions {
   int64_t steps = 100;
   double td = 0;
+  TdUnit td_unit = TdUnit::kSteps;
   Solver solver = Solver::kDdim;
-  bool self_cond = true;
-  double momentum = 0;
-  double self_guidance = 1;
+  EstimateOptions estimate = {};
 
   template <class Visitor>
   void visit(Visitor& v) {
-    v.number("steps", steps, between(1, 1e6), "reverse steps, each one call of the network");
-    v.number("td", td, between(0, 1e6), "asymmetric time interval, in steps");
+    v.number("steps", steps, between(1, 1e6), "reverse steps");
+    v.number("td", td, between(0, 1e6), "asymmetric time interval, in td_unit");
+    v.choice("td_unit", td_unit, Words<TdUnit>{{"steps", TdUnit::kSteps}, {"time", TdUnit::kTime}},
+             "steps, or time from 0 to 1");
     v.choice("solver", solver, solver_words(), "how a step is taken");
-    v.flag("self_cond", self_cond, "feed the previous estimate of x0 back to the network");
-    v.number("momentum", momentum, between(0, 0.999),
-             "share of the estimate fed before in the one fed now; 0: the last estimate alone");
-    v.number("self_guidance", self_guidance, between(0, 100),
-             "weight of the estimate with self-conditioning against the one without, at two calls "
-             "of the network a step, whatever self_cond and momentum say; 1: off, one call");
+    estimate.visit(v);
   }
 };
 
-/// Algorithm 2 of Chen et al. (2022): from noise to analog bits; with momentum Algorithm 5, with
-/// self-guidance Algorithm 6, where the first of a step's two calls makes the estimate for the
-/// second.
+/// Algorithm 2 of Chen et al. (2022): from noise to analog bits. The state jumps ahead by td while
+/// the network is told the time as without. A step costs one call of the network, with kHeun two
+/// (but for the last).
 ///
 /// `shape`: [B, bit channels, *S]. Noise is a function of each row's stream in `streams`. Returns
 /// the last estimate of x_0, float32 `shape` in +-codec.scale(); Codec::decode turns it into data.

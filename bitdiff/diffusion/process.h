@@ -28,6 +28,7 @@ struct ProcessOptions {
   Head head = Head::kBits;
   Loss loss = Loss::kL2;
   double self_cond_rate = 0.5;
+  double label_dropout = 0;
 
   template <class Visitor>
   void visit(Visitor& v) {
@@ -43,6 +44,8 @@ struct ProcessOptions {
         "mean squared error, or cross-entropy of each bit or of the categories (x0 only)");
     v.number("self_cond_rate", self_cond_rate, between(0, 1),
              "share of a training batch that sees its own estimate; 0 turns self-conditioning off");
+    v.number("label_dropout", label_dropout, between(0, 1),
+             "probability with which training hides a label, for classifier-free guidance");
   }
 };
 
@@ -55,6 +58,7 @@ struct Process {
   Head head = Head::kBits;
   Loss loss = Loss::kL2;
   double self_cond_rate = 0.5;
+  double label_dropout = 0;
 
   /// Of the network's answer: a channel for each bit, or for each category.
   int64_t out_channels() const;

@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include "bitdiff/diffusion/schedule.h"
+
 namespace bitdiff {
 namespace {
 
@@ -13,11 +15,26 @@ Tensor implied_eps(const Tensor& x_t, const Tensor& x0, double gamma) {
   return (x_t - std::sqrt(gamma) * x0) / std::sqrt(1 - gamma);
 }
 
+double lambda(double gamma) { return log_snr(gamma) / 2; }
+
 }  // namespace
 
 Tensor ddim_step(const Tensor& x_t, const Tensor& x0, double gamma_now, double gamma_next) {
   const auto eps = implied_eps(x_t, x0, gamma_now);
   return std::sqrt(gamma_next) * x0 + std::sqrt(1 - gamma_next) * eps;
+}
+
+Tensor multistep_x0(const Tensor& x0, const Tensor& x0_before, double gamma_before,
+                    double gamma_now, double gamma_next) {
+  const double h = lambda(gamma_next) - lambda(gamma_now);
+  const double h_before = lambda(gamma_now) - lambda(gamma_before);
+  return x0 + h / (2 * h_before) * (x0 - x0_before);
+}
+
+Tensor heun_x0(const Tensor& x0_now, const Tensor& x0_next, double gamma_now, double gamma_next) {
+  const double h = lambda(gamma_next) - lambda(gamma_now);
+  const double weight = -1 / std::expm1(-h) - 1 / h;
+  return x0_now + weight * (x0_next - x0_now);
 }
 
 AncestralStep ddpm_step(const Tensor& x_t, const Tensor& x0, double gamma_now, double gamma_next,

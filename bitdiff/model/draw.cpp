@@ -17,6 +17,10 @@ Tensor labels_of(const Model& model, const DrawOptions& options, const Streams& 
                      classes == 0 ? std::string("this model has no classes")
                                   : str("expected 0 to ", classes - 1));
   }
+  if (classes == 0 && options.generate.estimate.guidance != 0) {
+    throw UsageError("sample.guidance = ", options.generate.estimate.guidance,
+                     ": expected 0, for this model has no classes");
+  }
   if (classes == 0) return {};
   if (options.label >= 0) return at::full({streams.size()}, options.label, at::kLong);
   const auto u = streams.fork(Purpose::kLabel).uniform({streams.size()}).to(at::kDouble);

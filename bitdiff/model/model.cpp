@@ -47,6 +47,10 @@ void check_answer(const ProcessOptions& options, Encoding encoding) {
         "diffusion.prediction: expected x0, for logits (head = softmax, loss = logistic or ",
         "softmax) are an answer about x0; change one of them");
   }
+  if (options.loss == Loss::kLogistic && encoding == Encoding::kPixels) {
+    throw UsageError("diffusion.loss = logistic: expected an encoding of bits, found ",
+                     "codec.encoding = pixels; use l2");
+  }
   if (options.loss == Loss::kLogistic && options.head == Head::kSoftmax) {
     throw UsageError("diffusion.loss = logistic: expected head = bits, whose logits it needs; ",
                      "found softmax");
@@ -96,7 +100,8 @@ Model make_model(const ModelOptions& options, const DataInfo& data, int64_t seed
                           .prediction = options.process.prediction,
                           .head = options.process.head,
                           .loss = options.process.loss,
-                          .self_cond_rate = options.process.self_cond_rate},
+                          .self_cond_rate = options.process.self_cond_rate,
+                          .label_dropout = options.process.label_dropout},
               .parameters = Parameters(static_cast<uint64_t>(seed)),
               .net = nullptr};
   model.net = make_net(options, data, model.process, Scope(model.parameters));

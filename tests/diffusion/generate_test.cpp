@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/ideal_denoiser.h"
+#include "tests/support/normal_denoiser.h"
 
 namespace bitdiff {
 namespace {
@@ -69,14 +70,17 @@ class Generate : public ::testing::TestWithParam<std::tuple<Solver, Encoding>> {
 };
 INSTANTIATE_TEST_SUITE_P(Every, Generate,
                          ::testing::Combine(::testing::Values(Solver::kDdim, Solver::kDdpm,
-                                                              Solver::kDdpmSmall),
+                                                              Solver::kDdpmSmall, Solver::kDpm2m,
+                                                              Solver::kHeun),
                                             ::testing::Values(Encoding::kBinary, Encoding::kGray)),
                          [](const auto& p) {
-                           const auto solver = std::get<0>(p.param);
-                           return std::string(solver == Solver::kDdim   ? "Ddim"
-                                              : solver == Solver::kDdpm ? "Ddpm"
-                                                                        : "DdpmSmall") +
-                                  (std::get<1>(p.param) == Encoding::kGray ? "Gray" : "Binary");
+                           std::string name;
+                           for (const auto& [word, solver] : solver_words()) {
+                             if (solver == std::get<0>(p.param)) name = word;
+                           }
+                           std::erase_if(name, [](char c) { return !std::isalnum(c); });
+                           return name + "_" +
+                                  (std::get<1>(p.param) == Encoding::kGray ? "gray" : "binary");
                          });
 
 TEST_P(Generate, GivesTheDataInTheirProportions) {
@@ -98,10 +102,10 @@ TEST_P(Generate, GivesOnlyDataWhateverTheTimeIntervals) {
   }
 }
 
-TEST_P(Generate, CallsTheNetworkOncePerStep) {
+TEST_P(Generate, CallsTheNetworkOncePerStepAndHeunTwice) {
   const Known known({0.5, 0.5}, encoding());
   known.sample(2, {.steps = 7, .solver = solver()});
-  EXPECT_EQ(known.net.calls(), 7);
+  EXPECT_EQ(known.net.calls(), solver() == Solver::kHeun ? 13 : 7);
 }
 
 TEST_P(Generate, ASampleIsTheSameInAnyCompany) {
@@ -147,12 +151,18 @@ TEST(AsymmetricTimeIntervals, MoveTheStateAndNotTheClock) {
   }
 }
 
+TEST(AsymmetricTimeIntervals, CanBeGivenAsTime) {
+  const Known known({0.05, 0.4, 0.1, 0.25, 0.2}, Encoding::kBinary);
+  const auto as_time = known.sample(50, {.steps = 20, .td = 0.1, .td_unit = TdUnit::kTime});
+  EXPECT_TRUE(as_time.equal(known.sample(50, {.steps = 20, .td = 2})));
+}
+
 TEST(SelfConditioning, IsFedBackUnlessTurnedOff) {
   const Known with({0.5, 0.5}, Encoding::kBinary);
   with.sample(2, {.steps = 3});
   EXPECT_TRUE(with.net.saw_self_cond());
   const Known without({0.5, 0.5}, Encoding::kBinary);
-  without.sample(2, {.steps = 3, .self_cond = false});
+  without.sample(2, {.steps = 3, .estimate = {.self_cond = false}});
   EXPECT_FALSE(without.net.saw_self_cond());
 }
 
@@ -184,7 +194,7 @@ double last_estimate(const Script& net, const GenerateOptions& options) {
 
 TEST(SelfConditioning, MomentumAveragesTheEstimates) {
   const Script net({0.8, -0.4, 0.6, 0.1});
-  EXPECT_NEAR(last_estimate(net, {.steps = 4, .momentum = 0.25}), 0.1, 1e-6);
+  EXPECT_NEAR(last_estimate(net, {.steps = 4, .estimate = {.momentum = 0.25}}), 0.1, 1e-6);
   const double first = 0.75 * 0.8, second = 0.25 * first - 0.75 * 0.4;
   const std::vector<double> want = {0, first, second, 0.25 * second + 0.75 * 0.6};
   ASSERT_EQ(net.shown.size(), want.size());
@@ -193,12 +203,52 @@ TEST(SelfConditioning, MomentumAveragesTheEstimates) {
 
 TEST(SelfConditioning, SelfGuidanceGoesBeyondTheEstimateWithIt) {
   const Script net({0.9, 0.9, 0.2, 0.3});
-  EXPECT_NEAR(last_estimate(net, {.steps = 2, .self_guidance = 3}), 3 * 0.3 - 2 * 0.2, 1e-6);
+  EXPECT_NEAR(last_estimate(net, {.steps = 2, .estimate = {.self_guidance = 3}}), 3 * 0.3 - 2 * 0.2,
+              1e-6);
   const std::vector<double> want = {0, 0.9, 0, 0.2};
   ASSERT_EQ(net.shown.size(), want.size());
   for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(net.shown[i], want[i], 1e-6) << i;
   // Clipped like every estimate.
-  EXPECT_EQ(last_estimate(Script({-0.9, 0.9}), {.steps = 1, .self_guidance = 3}), 1);
+  EXPECT_EQ(last_estimate(Script({-0.9, 0.9}), {.steps = 1, .estimate = {.self_guidance = 3}}), 1);
+}
+
+/// Answers with 0.2 where there is a label and -0.1 where there is none.
+class Labelled final : public Denoiser {
+ public:
+  Tensor forward(const Tensor& x_t, const Tensor&, const Tensor&,
+                 const Condition& cond) const override {
+    const auto row = at::where(cond.label >= 0, at::full({}, 0.2f), at::full({}, -0.1f));
+    return row.reshape({-1, 1, 1}).expand(x_t.sizes()).clone();
+  }
+};
+
+TEST(ClassifierFreeGuidance, GoesBeyondTheAnswerWithTheLabel) {
+  const Process process{.codec = Codec({.categories = {16}}, 1)};
+  const Condition cond{.label = at::tensor({3, 5}), .dropout = {}};
+  for (const auto& [w, want] : {std::pair{0.0, 0.2}, {1.0, 0.5}, {10.0, 1.0}}) {
+    const auto bits = generate(process, Labelled(), {2, 4, 3}, cond,
+                               {.steps = 3, .estimate = {.guidance = w}}, Streams(0, {0, 1}));
+    EXPECT_TRUE(bits.allclose(at::full_like(bits, want))) << "w = " << w;
+  }
+}
+
+/// How far from the exact flow a solver is on its way, at t = 1/4.
+double error_of(Solver solver, int64_t steps) {
+  const Process process{.codec = Codec({.categories = {16}}, 1)};
+  const test::NormalDenoiser net(0.1);
+  const Streams streams(0, first_rows(64));
+  generate(process, net, {64, 4, 4}, {}, {.steps = steps, .solver = solver}, streams);
+  const double start = process.gamma(1.0), there = process.gamma(0.25);
+  const auto exact = net.flow(streams.fork(Purpose::kNoise).normal({64, 4, 4}), start, there);
+  return (net.last_state(there) - exact).square().mean().sqrt().item<double>();
+}
+
+TEST(Order, IsOneForDdimAndTwoForMultistepAndHeun) {
+  for (const auto& [solver, order] :
+       {std::pair{Solver::kDdim, 1.0}, {Solver::kDpm2m, 2.0}, {Solver::kHeun, 2.0}}) {
+    const double coarse = error_of(solver, 16), fine = error_of(solver, 64);
+    EXPECT_NEAR(std::log(coarse / fine) / std::log(4), order, 0.15) << coarse << " " << fine;
+  }
 }
 
 TEST(Predictions, AllSampleTheSameDistribution) {

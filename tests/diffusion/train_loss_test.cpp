@@ -85,6 +85,30 @@ TEST_F(TrainLoss, OfLogitsIsTheirCrossEntropy) {
   EXPECT_NEAR(value.item<double>(), expected.item<double>(), 1e-5);
 }
 
+TEST(LabelDropout, HidesItsShareOfLabelsAnewForTheEstimate) {
+  const int64_t n = 4000;
+  std::vector<int64_t> rows(n);
+  std::iota(rows.begin(), rows.end(), 0);
+  const Streams streams(5, rows);
+  const Process process{.codec = Codec({.categories = {2}}, 1), .label_dropout = 0.25};
+  const auto label = at::arange(n), x = at::zeros({n, 1, 1}, at::kLong);
+  const Recorder net;
+  train_loss(process, net, x, {.label = label, .dropout = streams.fork(Purpose::kDropout)}, streams,
+             n);
+  const auto hidden = [&](int call) { return net.calls[call].label.eq(-1); };
+  for (const int call : {0, 1}) {
+    EXPECT_TRUE(at::logical_or(hidden(call), net.calls[call].label.eq(label)).all().item<bool>());
+    EXPECT_NEAR(hidden(call).to(at::kFloat).mean().item<double>(), 0.25, 0.03);
+  }
+  EXPECT_NEAR(at::logical_and(hidden(0), hidden(1)).to(at::kFloat).mean().item<double>(), 0.0625,
+              0.02);
+
+  // Held-out data are seen with their labels.
+  const Recorder evaluated;
+  train_loss(process, evaluated, x, {.label = label, .dropout = {}}, streams, n);
+  EXPECT_TRUE(evaluated.calls[1].label.equal(label));
+}
+
 TEST_F(TrainLoss, CorruptsAsTheScheduleSays) {
   loss(0);
   const auto& call = net_.calls[0];

@@ -1,0 +1,38 @@
+#include "bitdiff/diffusion/estimator.h"
+
+#include <ATen/ATen.h>
+
+namespace bitdiff {
+
+Estimator::Estimator(const Process& process, const Denoiser& net, const Condition& cond,
+                     const EstimateOptions& options)
+    : process_(process), net_(net), cond_(cond), unlabelled_(cond), options_(options) {
+  if (cond.label.defined()) unlabelled_.label = at::full_like(cond.label, -1);
+}
+
+Tensor Estimator::predict(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma) const {
+  auto out = net_.forward(x_t, x0_prev, gamma, cond_);
+  if (const double w = options_.guidance; w != 0) {
+    out = (1 + w) * out - w * net_.forward(x_t, x0_prev, gamma, unlabelled_);
+  }
+  return estimate_x0(process_, out, x_t, gamma);
+}
+
+Tensor Estimator::operator()(const Tensor& x_t, double gamma) {
+  const auto gamma_now = at::full({x_t.size(0)}, gamma, at::kDouble);
+  const auto none = at::zeros_like(x_t);
+  if (const double w = options_.self_guidance; w != 1) {
+    const auto without = predict(x_t, none, gamma_now);
+    const auto with = predict(x_t, without, gamma_now);
+    const double scale = process_.codec.scale();
+    return (w * with + (1 - w) * without).clamp(-scale, scale);
+  }
+  if (!x_pred_.defined()) x_pred_ = x_cond_ = none;
+  if (options_.self_cond) {
+    x_cond_ = options_.momentum * x_cond_ + (1 - options_.momentum) * x_pred_;
+  }
+  x_pred_ = predict(x_t, x_cond_, gamma_now);
+  return x_pred_;
+}
+
+}  // namespace bitdiff
