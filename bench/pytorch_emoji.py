@@ -1,9 +1,9 @@
 """Trains the plain PyTorch U-Net (pytorch_unet.py) on the emoji for a given time and draws samples: what the demo is beside.
 
-    python bench/pytorch_emoji.py OUT.npz [--seconds 270] [--num 64]
+    python bench/pytorch_emoji.py OUT.png [--seconds 270] [--num 64]
 
 Bit Diffusion as written in the paper: binary bits, L2 on x0, cosine schedule, self-conditioning, EMA, Adam, batch 64,
-constant learning rate 2e-3, 50 DDIM steps. OUT.npz holds arr_0, integers [N, 1, 16, 16], as `bitdiff sample` writes it.
+constant learning rate 2e-3, 50 DDIM steps. OUT is a sheet (.png) or an .npz with arr_0, as `bitdiff sample` writes them.
 """
 import argparse
 import pathlib
@@ -51,6 +51,18 @@ def ddim(net, num):
     return x0
 
 
+def write(path, samples):
+    """samples: integers [N, 16, 16]."""
+    if path.endswith(".npz"):
+        np.savez(path, arr_0=samples[:, None])
+        return
+    from PIL import Image
+    tiles = np.load(EMOJI)["palette"][samples].repeat(4, 1).repeat(4, 2)
+    tiles = np.pad(tiles, ((0, -len(tiles) % 8), (2, 0), (2, 0), (0, 0)), constant_values=255)
+    height, width = tiles.shape[1:3]
+    Image.fromarray(tiles.reshape(-1, 8, height, width, 3).swapaxes(1, 2).reshape(-1, 8 * width, 3)).save(path)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out")
@@ -79,7 +91,7 @@ def main():
         for q, averaged in zip(net.parameters(), ema):
             q.copy_(averaged)
     bits = (ddim(net, a.num) > 0).long()
-    np.savez(a.out, arr_0=(bits << powers[:, None, None]).sum(1, keepdim=True).to(torch.uint8).numpy())
+    write(a.out, (bits << powers[:, None, None]).sum(1).to(torch.uint8).numpy())
 
 
 if __name__ == "__main__":
