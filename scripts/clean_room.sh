@@ -31,7 +31,7 @@ main() {
   timed "git clone" clone
   local command
   for command in "$@"; do
-    timed "$command" inside "cd /root/bitdiff && $command"
+    timed "$command" inside "cd /srv/bitdiff && $command"
   done
 }
 
@@ -74,7 +74,7 @@ mirror() {
 }
 
 clone() {
-  git clone -q --no-hardlinks "$source" "$root/root/bitdiff"
+  git clone -q --no-hardlinks "$source" "$root/srv/bitdiff"
 }
 
 # Runs a command in the root with an environment of its own: nothing of this machine's caches, variables or programs.
