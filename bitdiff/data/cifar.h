@@ -15,10 +15,11 @@ enum class CifarPart { kTrain, kTest };
 std::vector<std::filesystem::path> cifar10_files(const std::filesystem::path& folder,
                                                  CifarPart part);
 
-/// CIFAR-10 records, 1 byte of label and 3072 bytes of pixels each, as uint8 [3, 32, 32] with 10
-/// classes. Throws InputError that names file, byte, expected and found.
+/// CIFAR-10 records, 1 byte of label and 3072 bytes of pixels each, as uint8 [3, S, S] with 10
+/// classes, S = 32 / `shrink` by the mean of the area. Throws InputError that names file, byte,
+/// expected and found, UsageError unless `shrink` is a power of two up to 8.
 /// Format: https://www.cs.toronto.edu/~kriz/cifar.html, binary version.
 std::shared_ptr<const Dataset> open_cifar10(const std::vector<std::filesystem::path>& files,
-                                            bool labels);
+                                            bool labels, int64_t shrink = 1);
 
 }  // namespace bitdiff

@@ -16,7 +16,7 @@ std::shared_ptr<const Dataset> open_cifar10(const DataOptions& options) {
   const std::filesystem::path path = options.path;
   const auto files = std::filesystem::is_regular_file(path) ? std::vector{path}
                                                             : cifar10_files(path, options.part);
-  return bitdiff::open_cifar10(files, !options.labels.empty());
+  return bitdiff::open_cifar10(files, !options.labels.empty(), options.shrink);
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ struct DataOptions {
   std::vector<int64_t> categories = {256};
   int64_t size = 64;
   CifarPart part = CifarPart::kTrain;
+  int64_t shrink = 1;
   std::string labels;
   bool flip = false;    ///< For the loader.
   int64_t holdout = 0;  ///< For split_holdout.
@@ -45,6 +46,8 @@ struct DataOptions {
     v.choice("part", part,
              Words<CifarPart>{{"train", CifarPart::kTrain}, {"test", CifarPart::kTest}},
              "cifar10: which files of the folder");
+    v.number("shrink", shrink, between(1, 8),
+             "cifar10: divides the side of the images; 1, 2, 4, 8");
     v.text("labels", labels,
            "empty: none; array: name of the labels; cifar10: \"classes\"; images: \"folders\" or a "
            "file of lines \"name label\"");

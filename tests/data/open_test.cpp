@@ -52,6 +52,19 @@ TEST(Cifar, GivesLabelsAndPixelsOfEveryFileInOrder) {
   EXPECT_FALSE(example(*plain, 0).label.defined());
 }
 
+TEST(Cifar, ShrinksByTheMeanOfTheArea) {
+  const TemporaryFolder folder;
+  // Columns of 10, 20, 10, 20, ...
+  std::string pixels(3072, 10);
+  for (size_t i = 1; i < pixels.size(); i += 2) pixels[i] = 20;
+  folder.write("one.bin", std::string(1, 3) + pixels);
+  const std::vector files{folder.path() / "one.bin"};
+  const auto dataset = open_cifar10(files, false, 2);
+  EXPECT_EQ(dataset->info().shape, (std::vector<int64_t>{3, 16, 16}));
+  EXPECT_TRUE(example(*dataset, 0).x.eq(15).all().item<bool>());
+  refusal(ErrorKind::kUsage, [&] { open_cifar10(files, false, 3); });
+}
+
 TEST(Cifar, ThatIsDamagedSaysWhere) {
   const TemporaryFolder folder;
   const auto refusal_of = [&](const std::string& bytes) {
