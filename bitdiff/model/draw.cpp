@@ -38,7 +38,7 @@ Tensor draw_block(const Model& model, const DrawOptions& options, const Tensor& 
 
 }  // namespace
 
-Drawn draw(const Model& model, const DrawOptions& options, int64_t begin, int64_t end) {
+DrawnBits draw_bits(const Model& model, const DrawOptions& options, int64_t begin, int64_t end) {
   const int64_t size = options.micro_batch;
   std::vector<Tensor> bits;
   std::vector<Tensor> labels;
@@ -53,8 +53,13 @@ Drawn draw(const Model& model, const DrawOptions& options, int64_t begin, int64_
     bits.push_back(draw_block(model, options, label, streams).slice(0, first, last));
     if (label.defined()) labels.push_back(label.slice(0, first, last));
   }
-  const auto decoded = model.process.codec.decode(at::cat(bits));
-  return {decoded.x, labels.empty() ? Tensor() : at::cat(labels), decoded.invalid};
+  return {at::cat(bits), labels.empty() ? Tensor() : at::cat(labels)};
+}
+
+Drawn draw(const Model& model, const DrawOptions& options, int64_t begin, int64_t end) {
+  const auto drawn = draw_bits(model, options, begin, end);
+  const auto decoded = model.process.codec.decode(drawn.x_bits);
+  return {decoded.x, drawn.label, decoded.invalid};
 }
 
 }  // namespace bitdiff

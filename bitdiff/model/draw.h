@@ -23,11 +23,20 @@ struct Drawn {
   int64_t invalid;  ///< Elements whose bits were no code, out of x.numel().
 };
 
+/// Samples as the analog bits they are before thresholding.
+struct DrawnBits {
+  Tensor x_bits;  ///< float32 [N, bit channels, *S] in +-codec.scale().
+  Tensor label;   ///< int64 [N], or undefined for a model without classes.
+};
+
 /// Samples [begin, end) of the endless list that weights, options and seed define.
 ///
 /// The list is cut into blocks of micro_batch that are always computed whole, so that sample i is
 /// the same to the last bit whichever samples it is drawn with. Throws NumbersError when the
 /// network answers with NaN, UsageError for a label out of range.
+DrawnBits draw_bits(const Model& model, const DrawOptions& options, int64_t begin, int64_t end);
+
+/// The same, decoded.
 Drawn draw(const Model& model, const DrawOptions& options, int64_t begin, int64_t end);
 
 }  // namespace bitdiff

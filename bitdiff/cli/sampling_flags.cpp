@@ -1,0 +1,55 @@
+#include "bitdiff/cli/sampling_flags.h"
+
+#include <CLI/CLI.hpp>
+
+#include "bitdiff/base/config.h"
+#include "bitdiff/base/error.h"
+
+namespace bitdiff {
+
+void SamplingFlags::add_to(CLI::App& command) {
+  command.add_option("model", model, "run folder (its newest checkpoint) or checkpoint folder")
+      ->required()
+      ->type_name("RUN|CHECKPOINT");
+  command.add_option("--steps", steps, "reverse steps (sample.steps)")->type_name("S");
+  command.add_option("--td", td, "asymmetric time interval (sample.td, in sample.td_unit)")
+      ->type_name("X");
+  std::string solvers;
+  for (const auto& [word, value] : solver_words()) solvers += (solvers.empty() ? "" : ", ") + word;
+  command.add_option("--solver", solver, solvers + " (sample.solver)")->type_name("NAME");
+  command.add_option("--set", set, "change one option of sampling; may be repeated")
+      ->type_name("sample.KEY=VALUE")
+      ->allow_extra_args(false);
+  command.add_option("--seed", seed, "of the noise; sample i is a function of seed and i")
+      ->type_name("S")
+      ->capture_default_str();
+  command
+      .add_option("--micro-batch", micro_batch,
+                  "samples the network sees at once; changes the last bits of a sample")
+      ->type_name("M")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->capture_default_str();
+  command.add_option("--class", label, "class of every sample; default: drawn for each")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("C");
+}
+
+DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) const {
+  auto config = Config::load(checkpoint / "config.toml");
+  if (steps) config.set("sample.steps=" + std::to_string(*steps));
+  if (td) config.set("sample.td=" + shortest(*td));
+  if (!solver.empty()) config.set("sample.solver=" + solver);
+  for (const auto& assignment : set) {
+    if (!assignment.starts_with("sample.")) {
+      throw UsageError("--set ", assignment, ": expected sample.KEY=VALUE, for the rest of the ",
+                       "config belongs to the trained model");
+    }
+    config.set(assignment);
+  }
+  DrawOptions draw{
+      .generate = {}, .seed = seed, .micro_batch = micro_batch, .label = label.value_or(-1)};
+  config.read("sample", draw.generate);
+  return draw;
+}
+
+}  // namespace bitdiff

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bitdiff/model/draw.h"
+
+namespace bitdiff {
+
+/// The flags of every command that draws samples.
+struct SamplingFlags {
+  std::string model;
+  std::optional<int64_t> steps;
+  std::optional<double> td;
+  std::string solver;
+  std::vector<std::string> set;
+  int64_t seed = 0;
+  int64_t micro_batch = 16;
+  std::optional<int64_t> label;
+
+  /// Adds the model and the flags to `command`; this must live as long.
+  void add_to(CLI::App& command);
+
+  /// What the checkpoint's config says, changed by the flags. Throws UsageError.
+  DrawOptions options(const std::filesystem::path& checkpoint) const;
+};
+
+}  // namespace bitdiff
