@@ -8,7 +8,7 @@ function(bitdiff_found name)
 endfunction()
 
 find_package(LibTorch REQUIRED)
-foreach(name PNG JPEG PkgConfig nlohmann_json CLI11 tomlplusplus)
+foreach(name PNG JPEG OpenSSL PkgConfig nlohmann_json CLI11 tomlplusplus)
   find_package(${name} QUIET)
   bitdiff_found(${name})
 endforeach()

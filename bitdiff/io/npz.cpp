@@ -1,6 +1,5 @@
 #include "bitdiff/io/npz.h"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -11,90 +10,42 @@
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/io/file.h"
 #include "bitdiff/io/npy.h"
+#include "bitdiff/io/zip_reader.h"
 
 namespace bitdiff {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMostDeflate = 1032;  // No deflated byte stands for more bytes than that.
 constexpr const char* kSuffix = ".npy";
 
 struct Discard {
   void operator()(zip_t* archive) const { zip_discard(archive); }
-  void operator()(zip_file_t* member) const { zip_fclose(member); }
 };
 using Archive = std::unique_ptr<zip_t, Discard>;
-using Member = std::unique_ptr<zip_file_t, Discard>;
 
-Archive open_archive(const fs::path& path, int flags) {
+Archive create_archive(const fs::path& path) {
   int code = 0;
-  Archive archive(zip_open(path.c_str(), flags, &code));
+  Archive archive(zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code));
   if (archive) return archive;
   zip_error_t error;
   zip_error_init_with_code(&error, code);
   const std::string reason = zip_error_strerror(&error);
   zip_error_fini(&error);
-  if (flags & ZIP_CREATE) throw StorageError("cannot write ", path.string(), ": ", reason);
-  throw InputError(path.string(), ": not a .npz: ", reason);
-}
-
-void read_member(zip_file_t* member, const std::string& name, void* to, uint64_t count) {
-  auto* next = static_cast<char*>(to);
-  while (count > 0) {
-    const zip_int64_t got = zip_fread(member, next, std::min<uint64_t>(count, 1 << 30));
-    if (got <= 0) {
-      throw InputError(
-          name, ": cannot be unpacked: ", got == 0 ? "it ends early" : zip_file_strerror(member));
-    }
-    next += got;
-    count -= static_cast<uint64_t>(got);
-  }
-}
-
-// `left`: how many bytes of the file the members before this one have left.
-Tensor read_array(zip_t* archive, zip_uint64_t index, const zip_stat_t& stat, uint64_t& left,
-                  const std::string& name) {
-  constexpr zip_uint64_t kNeeded =
-      ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
-  if ((stat.valid & kNeeded) != kNeeded || stat.encryption_method != ZIP_EM_NONE ||
-      (stat.comp_method != ZIP_CM_STORE && stat.comp_method != ZIP_CM_DEFLATE)) {
-    throw InputError(name, ": expected a stored or deflated member without a password");
-  }
-  if (stat.comp_size > left || stat.size / kMostDeflate > stat.comp_size) {
-    throw InputError(name, ": cannot unpack to the ", stat.size, " bytes it claims: it has ",
-                     stat.comp_size, " of the ", left, " that the file has for it");
-  }
-  left -= stat.comp_size;
-  const Member member(zip_fopen_index(archive, index, 0));
-  if (!member) throw InputError(name, ": cannot be opened: ", zip_strerror(archive));
-  auto array = read_npy({name, stat.size, [&](void* to, uint64_t count) {
-                           read_member(member.get(), name, to, count);
-                         }});
-  // Reading past the end is what checks the sum.
-  char extra = 0;
-  if (zip_fread(member.get(), &extra, 1) != 0) {
-    throw InputError(name, ": damaged: ", zip_file_strerror(member.get()));
-  }
-  return array;
+  throw StorageError("cannot write ", path.string(), ": ", reason);
 }
 
 NamedTensors read_npz(const fs::path& path) {
-  uint64_t left = InputFile(path).size();
-  const auto archive = open_archive(path, ZIP_RDONLY);
+  ZipReader archive(path, ".npz");
   NamedTensors arrays;
   std::set<std::string> names;
-  const zip_int64_t members = zip_get_num_entries(archive.get(), 0);
-  for (zip_int64_t index = 0; index < members; ++index) {
-    zip_stat_t stat;
-    if (zip_stat_index(archive.get(), index, 0, &stat) != 0 || !(stat.valid & ZIP_STAT_NAME)) {
-      throw InputError(path.string(), ": member ", index, ": ", zip_strerror(archive.get()));
-    }
-    std::string name = stat.name;
+  for (size_t index = 0; index < archive.names().size(); ++index) {
+    std::string name = archive.names()[index];
     if (name.ends_with(kSuffix)) name.resize(name.size() - std::strlen(kSuffix));
     const auto where = path.string() + ": array \"" + printable(name) + "\"";
     if (!names.insert(name).second) throw InputError(where, ": stands there twice");
-    arrays.emplace_back(name, read_array(archive.get(), index, stat, left, where));
+    archive.read(index, where,
+                 [&](const ByteSource& source) { arrays.emplace_back(name, read_npy(source)); });
   }
   return arrays;
 }
@@ -155,7 +106,7 @@ void write_npz(const fs::path& path, const NamedTensors& arrays) {
     headers.push_back(npy_header(plain.back()));
   }
   write_file_atomically(path, [&](const fs::path& temporary) {
-    auto archive = open_archive(temporary, ZIP_CREATE | ZIP_TRUNCATE);
+    auto archive = create_archive(temporary);
     for (size_t i = 0; i < arrays.size(); ++i) {
       add_array(archive.get(), arrays[i].first, headers[i], plain[i]);
     }

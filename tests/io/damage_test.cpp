@@ -12,12 +12,15 @@
 #include "bitdiff/io/npz.h"
 #include "bitdiff/io/png_format.h"
 #include "bitdiff/io/safetensors.h"
+#include "bitdiff/io/torch_file.h"
 #include "tests/support/temporary_folder.h"
 
 namespace bitdiff {
 namespace {
 
 const std::filesystem::path kImages = std::filesystem::path(BITDIFF_SOURCE_DIR) / "tests/io/images";
+const std::filesystem::path kCheckpoints =
+    std::filesystem::path(BITDIFF_SOURCE_DIR) / "tests/io/checkpoints";
 
 struct Outcome {
   int64_t accepted = 0, refused = 0;
@@ -80,6 +83,15 @@ TEST(Damaged, SafetensorsAreReadOrRefused) {
                     {{{"a", at::arange(3)}, {"b", at::arange(6).gt(2)}}, {{"k", "v"}}});
   read_damaged(read_file(folder / "x"),
                [&](const std::string& bytes) { read_safetensors(folder.write("y", bytes)); });
+}
+
+TEST(Damaged, TorchFilesAreReadOrRefused) {
+  const TemporaryFolder folder;
+  for (const char* name : {"zip.pth", "old.pth"}) {
+    read_damaged(read_file(kCheckpoints / name), [&](const std::string& bytes) {
+      read_torch_state_dict(folder.write("x.pth", bytes));
+    });
+  }
 }
 
 TEST(Damaged, PngIsReadOrRefused) {
