@@ -20,6 +20,9 @@ enum class Purpose : uint64_t {
   kSelfCond,
   kLabel,
   kEval,
+  kKidSubset,
+  kHalves,
+  kScoreSplit,
 };
 
 /// Random numbers as a pure function of (seed, purpose, row): one stream for each row of a batch.

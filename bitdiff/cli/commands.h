@@ -13,5 +13,10 @@ using Action = std::function<int()>;
 Action add_train(CLI::App& program);
 Action add_sample(CLI::App& program);
 Action add_inspect(CLI::App& program);
+Action add_eval(CLI::App& program);
+Action add_convert(CLI::App& program);
+
+// Each adds its subcommand to `bitdiff eval`.
+Action add_eval_images(CLI::App& eval);
 
 }  // namespace bitdiff

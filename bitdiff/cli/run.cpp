@@ -33,16 +33,20 @@ std::vector<std::string> words_of(const CLI::App& app) {
 
 /// What CLI11 says, and what may have been meant.
 int usage_error(const CLI::ParseError& error, const CLI::App& program) {
-  const auto chosen = program.get_subcommands();
-  const CLI::App& app = chosen.empty() ? program : *chosen.front();
+  const CLI::App* innermost = &program;
+  std::string command = "bitdiff";
+  while (!innermost->get_subcommands().empty()) {
+    innermost = innermost->get_subcommands().front();
+    command += " " + innermost->get_name();
+  }
+  const CLI::App& app = *innermost;
   std::string suggestion;
   for (const auto& word : app.remaining()) {
     suggestion = did_you_mean(word.substr(0, word.find('=')), words_of(app));
     if (!suggestion.empty()) break;
   }
-  const auto help =
-      chosen.empty() ? std::string("bitdiff --help") : "bitdiff " + app.get_name() + " --help";
-  return fail(ErrorKind::kUsage, str(error.what(), ".", suggestion, " See ", help, "."));
+  return fail(ErrorKind::kUsage,
+              str(error.what(), ".", suggestion, " See ", command, " --help."));
 }
 
 bool is_out_of_memory(const std::string& what) {
@@ -59,7 +63,9 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   const std::vector<std::pair<std::string, Action>> actions = {{"train", add_train(program)},
                                                                {"sample", add_sample(program)},
-                                                               {"inspect", add_inspect(program)}};
+                                                               {"inspect", add_inspect(program)},
+                                                               {"eval", add_eval(program)},
+                                                               {"convert", add_convert(program)}};
   try {
     program.parse(argc, argv);
     for (const auto& [name, action] : actions) {

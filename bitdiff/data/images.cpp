@@ -25,29 +25,6 @@ bool is_image(const fs::path& path) {
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
 }
 
-// The images below `folder`, relative to it.
-std::vector<fs::path> find_images(const fs::path& folder) {
-  if (!fs::is_directory(folder)) {
-    throw InputError(folder.string(), ": expected a folder of images, found ",
-                     fs::exists(folder) ? "a file" : "nothing");
-  }
-  std::vector<fs::path> found;
-  try {
-    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-      if (entry.is_regular_file() && is_image(entry.path())) {
-        found.push_back(entry.path().lexically_relative(folder));
-      }
-    }
-  } catch (const fs::filesystem_error& error) {
-    throw InputError(folder.string(), ": cannot be read: ", error.what());
-  }
-  if (found.empty()) {
-    throw InputError(folder.string(), ": expected .png, .jpg or .jpeg files, found none");
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
 std::vector<std::string> folder_names(const fs::path& folder, const std::vector<fs::path>& images) {
   std::vector<std::string> names;
   for (const auto& image : images) {
@@ -148,6 +125,28 @@ class ImageFolder final : public Dataset {
 };
 
 }  // namespace
+
+std::vector<fs::path> find_images(const fs::path& folder) {
+  if (!fs::is_directory(folder)) {
+    throw InputError(folder.string(), ": expected a folder of images, found ",
+                     fs::exists(folder) ? "a file" : "nothing");
+  }
+  std::vector<fs::path> found;
+  try {
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      if (entry.is_regular_file() && is_image(entry.path())) {
+        found.push_back(entry.path().lexically_relative(folder));
+      }
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw InputError(folder.string(), ": cannot be read: ", error.what());
+  }
+  if (found.empty()) {
+    throw InputError(folder.string(), ": expected .png, .jpg or .jpeg files, found none");
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
 
 std::shared_ptr<const Dataset> open_images(const fs::path& folder, const ImageOptions& options) {
   return std::make_shared<ImageFolder>(folder, options);

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bitdiff/data/dataset.h"
 
@@ -16,7 +17,11 @@ struct ImageOptions {
   std::string labels = {};
 };
 
-/// The PNG and JPEG files below a folder, in the order of their paths, as uint8 [3, size, size]:
+/// The PNG and JPEG files below a folder, relative to it, in the order of their paths. Throws
+/// InputError when there are none.
+std::vector<std::filesystem::path> find_images(const std::filesystem::path& folder);
+
+/// The images of find_images(), in that order, as uint8 [3, size, size]:
 /// shrunk by area until the shorter side fits, then cut to the middle. Images are decoded when they
 /// are asked for; one that is damaged makes get() throw InputError with its name.
 std::shared_ptr<const Dataset> open_images(const std::filesystem::path& folder,

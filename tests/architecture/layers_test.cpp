@@ -30,6 +30,7 @@ struct Layer {
 //   data       where examples come from
 //   diffusion  the paper; no files, no devices, and networks only as the interface Denoiser
 //   nn         networks that are Denoisers; seen only by model
+//   metrics    how good samples are; knows neither diffusion nor networks that generate
 //   report     pictures for people
 //   model      a process and its network as one thing on disk
 //   train      making a model better
@@ -42,10 +43,11 @@ const std::vector<Layer> kLayers = {
     {"data", {"base", "io"}},
     {"diffusion", {"base", "bits", "kernels"}},
     {"nn", {"base", "diffusion", "kernels"}},
+    {"metrics", {"base", "io"}},
     {"report", {"base", "data", "io"}},
     {"model", {"base", "bits", "data", "diffusion", "io", "nn"}},
     {"train", {"base", "bits", "data", "diffusion", "io", "report", "model"}},
-    {"cli", {"base", "io", "bits", "data", "diffusion", "report", "model", "train"}},
+    {"cli", {"base", "io", "bits", "data", "diffusion", "metrics", "report", "model", "train"}},
 };
 
 // Headers that pull in most of LibTorch's front end: seconds of compile time for each file.

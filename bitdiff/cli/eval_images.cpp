@@ -1,0 +1,229 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iomanip>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "bitdiff/base/error.h"
+#include "bitdiff/base/suggest.h"
+#include "bitdiff/cli/commands.h"
+#include "bitdiff/cli/image_source.h"
+#include "bitdiff/cli/progress.h"
+#include "bitdiff/io/atomic_file.h"
+#include "bitdiff/metrics/features.h"
+#include "bitdiff/metrics/image_figures.h"
+#include "bitdiff/metrics/open_features.h"
+
+namespace bitdiff {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+using Output = FeatureExtractor::Output;
+
+struct Flags {
+  std::string samples;
+  std::string reference;
+  std::string features;
+  std::vector<std::string> metrics;
+  std::string resize = "tf";
+  std::string palette;
+  std::string json;
+  std::string cache;
+  std::string work;
+  std::string shard;
+  uint64_t seed = 0;
+};
+
+template <class Enum>
+Enum choose(const std::string& flag, const std::string& word, const Words<Enum>& words) {
+  std::vector<std::string> known;
+  for (const auto& [name, value] : words) {
+    if (name == word) return value;
+    known.push_back(name);
+  }
+  std::string all;
+  for (const auto& name : known) all += (all.empty() ? "" : ", ") + name;
+  throw UsageError(flag, " ", word, ": expected one of ", all, ".", did_you_mean(word, known));
+}
+
+std::vector<ImageMetric> metrics_of(const Flags& flags) {
+  std::vector<ImageMetric> metrics;
+  for (const auto& word : flags.metrics) {
+    metrics.push_back(choose("--metrics", word, image_metric_words()));
+  }
+  return metrics;
+}
+
+fs::path cache_folder(const Flags& flags) {
+  if (!flags.cache.empty()) return flags.cache;
+  const char* base = std::getenv("XDG_CACHE_HOME");
+  if (base && *base) return fs::path(base) / "bitdiff/statistics";
+  const char* home = std::getenv("HOME");
+  if (home && *home) return fs::path(home) / ".cache/bitdiff/statistics";
+  throw UsageError("eval images: neither XDG_CACHE_HOME nor HOME is set; name a folder by --cache");
+}
+
+Shard shard_of(const Flags& flags) {
+  if (flags.shard.empty()) return {};
+  Shard shard;
+  int used = 0;
+  const int found =
+      std::sscanf(flags.shard.c_str(), "%ld/%ld%n", &shard.index, &shard.count, &used);
+  if (found != 2 || used != static_cast<int>(flags.shard.size()) || shard.index < 1 ||
+      shard.index > shard.count) {
+    throw UsageError("--shard ", flags.shard, ": expected I/N with 1 <= I <= N");
+  }
+  if (flags.work.empty()) {
+    throw UsageError("--shard ", flags.shard, ": expected --work FOLDER, where shards meet");
+  }
+  return {shard.index - 1, shard.count};
+}
+
+/// All features, or nothing while other shards have work to do.
+std::optional<Output> features_of(const std::string& what, const ImageSet& images,
+                                  const FeatureExtractor& extractor, const fs::path& folder,
+                                  const Shard& shard) {
+  FeatureChunks chunks(images, extractor, folder);
+  if (const auto missing = chunks.missing(shard); missing > 0) {
+    Progress progress(what, 0, missing, "images", 1);
+    int64_t done = 0;
+    chunks.compute(shard, [&](int64_t count) {
+      done += count;
+      progress.show(done, extractor.name());
+    });
+  }
+  if (const auto missing = chunks.missing(); missing > 0) {
+    std::cerr << what << ": " << missing << " images are left to the other shards\n";
+    return {};
+  }
+  return chunks.all();
+}
+
+std::string number(double value) {
+  std::ostringstream text;
+  text << std::setprecision(6) << value;
+  return text.str();
+}
+
+Json describe(const Flags& flags, const FeatureExtractor& extractor, const ImageSet& samples,
+              const ImageSet& reference, const std::vector<Figure>& figures) {
+  Json result{
+      {"network", extractor.name()},
+      {"network_details", extractor.description()},
+      {"samples", {{"path", flags.samples}, {"count", samples.count}, {"sha256", samples.hash}}},
+      {"reference",
+       {{"path", flags.reference}, {"count", reference.count}, {"sha256", reference.hash}}},
+      {"moments_dtype", "float64"},
+      {"seed", flags.seed}};
+  for (const auto& figure : figures) {
+    Json entry{{"value", figure.value}, {"floor", figure.floor}};
+    if (figure.deviation) entry["deviation"] = *figure.deviation;
+    result["figures"][figure.name] = entry;
+  }
+  return result;
+}
+
+void print(const FeatureExtractor& extractor, const ImageSet& samples, const ImageSet& reference,
+           const std::vector<Figure>& figures, uint64_t seed) {
+  std::cout << "network    " << extractor.name() << ", " << extractor.description()
+            << "; figures in float64\n"
+            << "samples    " << samples.count << " images, sha256 " << samples.hash << "\n"
+            << "reference  " << reference.count << " images, sha256 " << reference.hash << "\n"
+            << "floor      the reference's halves, " << reference.count / 2 << " images each, seed "
+            << seed << "; for is, all of it\n\n"
+            << std::left << std::setw(11) << "metric" << std::setw(24) << "value"
+            << "floor\n";
+  for (const auto& figure : figures) {
+    const auto value =
+        number(figure.value) + (figure.deviation ? " +- " + number(*figure.deviation) : "");
+    std::cout << std::setw(11) << figure.name << std::setw(24) << value << number(figure.floor)
+              << "\n";
+  }
+}
+
+int eval_images(const Flags& flags) {
+  const auto shard = shard_of(flags);
+  auto metrics = metrics_of(flags);
+  const auto resize = choose("--resize", flags.resize, inception_resize_words());
+  const auto json_folder = fs::path(flags.json).parent_path();
+  if (!json_folder.empty() && !fs::is_directory(json_folder)) {
+    throw UsageError("--json ", flags.json, ": the folder ", json_folder.string(),
+                     " does not exist");
+  }
+  const auto extractor = open_features(flags.features, {.resize = resize});
+  const auto reference = open_image_set(flags.reference, flags.palette);
+  const auto samples = open_image_set(flags.samples, flags.palette);
+  const auto y = features_of("reference", reference, *extractor, cache_folder(flags), shard);
+  const auto x = features_of("samples", samples, *extractor, flags.work, shard);
+  if (!x || !y) return 0;
+
+  if (metrics.empty()) metrics = metrics_from(*x);
+  const auto figures = image_figures(*x, *y, metrics, flags.seed);
+  print(*extractor, samples, reference, figures, flags.seed);
+  if (!flags.json.empty()) {
+    write_file_atomically(flags.json,
+                          describe(flags, *extractor, samples, reference, figures).dump(2) + "\n");
+  }
+  return 0;
+}
+
+void add_storage_options(CLI::App& command, Flags& flags) {
+  command
+      .add_option("--cache", flags.cache,
+                  "keeps features of references; default: bitdiff/statistics in the user's cache")
+      ->type_name("FOLDER");
+  command
+      .add_option("--work", flags.work,
+                  "keeps features of the samples, so that an interrupted evaluation goes on")
+      ->type_name("FOLDER");
+  command
+      .add_option("--shard", flags.shard,
+                  "compute part I of N; the call that finds all parts done prints the figures")
+      ->type_name("I/N");
+}
+
+}  // namespace
+
+Action add_eval_images(CLI::App& eval) {
+  auto flags = std::make_shared<Flags>();
+  auto* command = eval.add_subcommand("images", "Compare images with a reference.");
+  command
+      ->add_option("samples", flags->samples,
+                   ".npz or .npy of images, folder of PNG and JPEG, or CIFAR-10 binaries")
+      ->required()
+      ->type_name("SAMPLES");
+  command->add_option("reference", flags->reference, "real images, in one of the same forms")
+      ->required()
+      ->type_name("REFERENCE");
+  command
+      ->add_option("--features", flags->features,
+                   "network whose features are compared; see `bitdiff convert inception`")
+      ->required()
+      ->type_name("FILE.safetensors");
+  command->add_option("--metrics", flags->metrics, "of fid, kid, is, prc, sfid; default: all")
+      ->delimiter(',')
+      ->type_name("NAME,...");
+  command
+      ->add_option("--resize", flags->resize,
+                   "to 299 x 299 like TensorFlow 1 (tf) or pytorch-fid (torch)")
+      ->capture_default_str()
+      ->type_name("NAME");
+  command->add_option("--palette", flags->palette, "colours of images that are categories")
+      ->type_name("FILE.npz");
+  command->add_option("--seed", flags->seed, "draws halves, subsets and splits")
+      ->type_name("S")
+      ->capture_default_str();
+  command->add_option("--json", flags->json, "also write the figures here")->type_name("OUT");
+  add_storage_options(*command, *flags);
+  return [flags] { return eval_images(*flags); };
+}
+
+}  // namespace bitdiff
