@@ -6,7 +6,6 @@
 #include <sstream>
 
 #include <ATen/ops/zeros_like.h>
-#include <c10/core/GradMode.h>
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/io/atomic_file.h"
@@ -143,22 +142,6 @@ Model load_model(const fs::path& folder) {
   const auto file = folder / "ema.safetensors";
   assign(file.string(), read_safetensors(file).tensors, model.parameters.named());
   return model;
-}
-
-void assign(const std::string& where, const NamedTensors& from, const NamedTensors& to) {
-  const c10::NoGradGuard no_grad;
-  if (from.size() != to.size()) {
-    throw InputError(where, ": expected ", to.size(), " tensors, found ", from.size(),
-                     "; the weights belong to another network");
-  }
-  for (size_t i = 0; i < to.size(); ++i) {
-    if (from[i].first != to[i].first || from[i].second.sizes() != to[i].second.sizes()) {
-      throw InputError(where, ": tensor ", i, ": expected ", to[i].first, " ", to[i].second.sizes(),
-                       ", found ", from[i].first, " ", from[i].second.sizes(),
-                       "; the weights belong to another network");
-    }
-  }
-  for (size_t i = 0; i < to.size(); ++i) to[i].second.copy_(from[i].second);
 }
 
 }  // namespace bitdiff

@@ -48,8 +48,4 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder);
 /// The model of a checkpoint with its averaged weights, for sampling.
 Model load_model(const std::filesystem::path& folder);
 
-/// Copies `from` into `to`, name by name. Throws InputError that begins with `where` unless both
-/// have the same names and shapes.
-void assign(const std::string& where, const NamedTensors& from, const NamedTensors& to);
-
 }  // namespace bitdiff
