@@ -6,33 +6,16 @@
 #include <numeric>
 #include <utility>
 
-#include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/diffusion/train_loss.h"
+#include "bitdiff/train/autocast.h"
 
 namespace bitdiff {
 namespace {
 
 constexpr int64_t kEvalBatch = 64;
-
-/// bfloat16 inside the network while it lives.
-class Autocast {
- public:
-  explicit Autocast(bool enabled) : before_(at::autocast::is_autocast_enabled(at::kCPU)) {
-    at::autocast::set_autocast_enabled(at::kCPU, enabled);
-  }
-  ~Autocast() {
-    at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(at::kCPU, before_);
-  }
-  Autocast(const Autocast&) = delete;
-  Autocast& operator=(const Autocast&) = delete;
-
- private:
-  bool before_;
-};
 
 /// Of the rows of a piece, how many see their own estimate: the first rate * batch of the batch, of
 /// which a piece holds every `pieces`-th.
