@@ -29,7 +29,7 @@ struct Layer {
 //   bits       discrete data <-> analog bits
 //   data       where examples come from
 //   diffusion  the paper; no files, no devices, and networks only as the interface Denoiser
-//   nn         networks that are Denoisers; seen only by model
+//   nn         layers, and the networks that are Denoisers; seen only by metrics and model
 //   metrics    how good samples are; knows neither diffusion nor networks that generate
 //   report     pictures for people
 //   model      a process and its network as one thing on disk
@@ -43,10 +43,10 @@ const std::vector<Layer> kLayers = {
     {"data", {"base", "io"}},
     {"diffusion", {"base", "bits", "kernels"}},
     {"nn", {"base", "diffusion", "kernels"}},
-    {"metrics", {"base", "io"}},
+    {"metrics", {"base", "io", "nn"}},
     {"report", {"base", "data", "io"}},
     {"model", {"base", "bits", "data", "diffusion", "io", "nn"}},
-    {"train", {"base", "bits", "data", "diffusion", "io", "report", "model"}},
+    {"train", {"base", "bits", "data", "diffusion", "io", "metrics", "report", "model"}},
     {"cli", {"base", "io", "bits", "data", "diffusion", "metrics", "report", "model", "train"}},
 };
 
