@@ -23,6 +23,8 @@ enum class Purpose : uint64_t {
   kKidSubset,
   kHalves,
   kScoreSplit,
+  kCrop = 32,  // Feature networks are trained anew to the same bits: these keep their numbers.
+  kColour,
 };
 
 /// Random numbers as a pure function of (seed, purpose, row): one stream for each row of a batch.

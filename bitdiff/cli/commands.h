@@ -13,6 +13,7 @@ using Action = std::function<int()>;
 Action add_train(CLI::App& program);
 Action add_sample(CLI::App& program);
 Action add_inspect(CLI::App& program);
+Action add_features(CLI::App& program);
 Action add_eval(CLI::App& program);
 Action add_convert(CLI::App& program);
 

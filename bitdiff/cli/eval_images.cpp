@@ -113,6 +113,17 @@ std::string number(double value) {
   return text.str();
 }
 
+/// FID, KID and Inception Score are what they are called in Inception's features; in those of
+/// another network they get other names: that of the network for the first.
+void name_figures(std::vector<Figure>& figures, const FeatureExtractor& extractor) {
+  if (extractor.name().starts_with("inception")) return;
+  for (auto& figure : figures) {
+    if (figure.name == "fid") figure.name = extractor.name();
+    if (figure.name == "kid") figure.name = "kernel";
+    if (figure.name == "is") figure.name = "score";
+  }
+}
+
 Json describe(const Flags& flags, const FeatureExtractor& extractor, const ImageSet& samples,
               const ImageSet& reference, const std::vector<Figure>& figures) {
   Json result{
@@ -166,7 +177,8 @@ int eval_images(const Flags& flags) {
   if (!x || !y) return 0;
 
   if (metrics.empty()) metrics = metrics_from(*x);
-  const auto figures = image_figures(*x, *y, metrics, flags.seed);
+  auto figures = image_figures(*x, *y, metrics, flags.seed);
+  name_figures(figures, *extractor);
   print(*extractor, samples, reference, figures, flags.seed);
   if (!flags.json.empty()) {
     write_file_atomically(flags.json,

@@ -5,6 +5,8 @@
 
 int main(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "";
-  if (command == "train" || command == "sample") bitdiff::prepare_environment(argv);
+  if (command == "train" || command == "sample" || command == "features") {
+    bitdiff::prepare_environment(argv);
+  }
   return bitdiff::run(argc, argv);
 }

@@ -45,8 +45,7 @@ int usage_error(const CLI::ParseError& error, const CLI::App& program) {
     suggestion = did_you_mean(word.substr(0, word.find('=')), words_of(app));
     if (!suggestion.empty()) break;
   }
-  return fail(ErrorKind::kUsage,
-              str(error.what(), ".", suggestion, " See ", command, " --help."));
+  return fail(ErrorKind::kUsage, str(error.what(), ".", suggestion, " See ", command, " --help."));
 }
 
 bool is_out_of_memory(const std::string& what) {
@@ -61,11 +60,10 @@ int run(int argc, char** argv) {
                    "bitdiff");
   program.set_version_flag("--version", "bitdiff 0.1.0");
   program.require_subcommand(1);
-  const std::vector<std::pair<std::string, Action>> actions = {{"train", add_train(program)},
-                                                               {"sample", add_sample(program)},
-                                                               {"inspect", add_inspect(program)},
-                                                               {"eval", add_eval(program)},
-                                                               {"convert", add_convert(program)}};
+  const std::vector<std::pair<std::string, Action>> actions = {
+      {"train", add_train(program)},     {"sample", add_sample(program)},
+      {"inspect", add_inspect(program)}, {"features", add_features(program)},
+      {"eval", add_eval(program)},       {"convert", add_convert(program)}};
   try {
     program.parse(argc, argv);
     for (const auto& [name, action] : actions) {

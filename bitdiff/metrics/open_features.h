@@ -13,7 +13,7 @@ struct FeatureOptions {
 };
 
 /// The network whose weights a .safetensors file holds; "bitdiff.features" of its metadata says
-/// which: "inception". Throws InputError.
+/// which: "inception" or "small" (see small_features.h). Throws InputError.
 std::unique_ptr<FeatureExtractor> open_features(const std::filesystem::path& path,
                                                 const FeatureOptions& options);
 

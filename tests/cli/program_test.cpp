@@ -167,6 +167,37 @@ TEST_F(Program, ResumingWhatIsNoRunWritesNothing) {
   EXPECT_FALSE(fs::exists(path("none")));
 }
 
+TEST_F(Program, TrainsFeaturesToTheSameBytesOrLeavesNothing) {
+  write_npz(folder_ / "pictures.npz",
+            {{"images", at::arange(20 * 64).reshape({20, 8, 8}).remainder(5).to(at::kByte)},
+             {"palette", at::arange(15).reshape({5, 3}).to(at::kByte)}});
+  folder_.write("features.toml", str("[data]\npath = \"", path("pictures.npz"),
+                                     "\"\nkey = \"images\"\ncategories = [5]\nholdout = 4\n"
+                                     "[features]\nsize = 8\nwidths = [16, 16]\n"
+                                     "[train]\nsteps = 3\nbatch = 4\n"));
+  const auto features = [&](const std::string& out, const std::string& more = "") {
+    return str("features ", path("features.toml"), " --out ", path(out), " ", more);
+  };
+  ASSERT_EQ(run(features("a.safetensors")), 0) << said_;
+  expect_contains(said_, "held-out accuracy");
+  ASSERT_EQ(run(features("b.safetensors")), 0) << said_;
+  EXPECT_EQ(content(path("a.safetensors")), content(path("b.safetensors")));
+  ASSERT_EQ(run(features("b.safetensors", "--seed 1")), 0) << said_;
+  EXPECT_NE(content(path("a.safetensors")), content(path("b.safetensors")));
+  ASSERT_EQ(run(str("inspect ", path("a.safetensors"))), 0) << said_;
+  expect_contains(said_, "held_out_accuracy");
+
+  EXPECT_EQ(run(features("c.npz")), 2);
+  EXPECT_EQ(run(features("nowhere/c.safetensors")), 2);
+  EXPECT_EQ(run(features("c.safetensors", "--set data.holdout=0")), 2);
+  EXPECT_EQ(run(features("c.safetensors", "--set features.widths=[16,16,16,16,16]")), 2);
+  const auto command =
+      str("timeout --preserve-status -s TERM 3 ", BITDIFF_PROGRAM, " ",
+          features("c.safetensors", "--set train.steps=1000000"), " >/dev/null 2>&1");
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 130);
+  EXPECT_FALSE(fs::exists(path("c.safetensors")));
+}
+
 TEST_F(Program, InspectDescribesRunsAndFiles) {
   ASSERT_EQ(run(train("run")), 0) << said_;
   ASSERT_EQ(run(str("inspect ", path("run"), " --json")), 0) << said_;
