@@ -7,11 +7,14 @@
 #include <vector>
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
 #include <c10/core/ScalarType.h>
 
+#include "bitdiff/base/config.h"
 #include "bitdiff/base/error.h"
 #include "bitdiff/data/cifar.h"
 #include "bitdiff/data/images.h"
+#include "bitdiff/data/open.h"
 #include "bitdiff/io/image.h"
 #include "bitdiff/io/npz.h"
 #include "bitdiff/io/sha256.h"
@@ -96,11 +99,33 @@ Tensor read_pixels(const fs::path& path, const fs::path& palette) {
   return coloured(shape.size() == 4 ? images.squeeze(1) : images, colours, path.string());
 }
 
-ImageSet open_cifar(const std::vector<fs::path>& files) {
-  const auto data = open_cifar10(files, /*labels=*/false);
-  std::vector<int64_t> all(data->size());
+Tensor all_of(const Dataset& data) {
+  std::vector<int64_t> all(data.size());
   std::iota(all.begin(), all.end(), 0);
-  return in_memory(data->get(all).x);
+  return data.get(all).x;
+}
+
+ImageSet open_cifar(const std::vector<fs::path>& files) {
+  return in_memory(all_of(*open_cifar10(files, /*labels=*/false)));
+}
+
+// What a model with this config was trained on.
+ImageSet open_config(const fs::path& path) {
+  auto config = Config::load(path);
+  DataOptions options;
+  config.read("data", options);
+  const auto data = open_dataset(options);
+  const auto& info = data->info();
+  const auto x = all_of(*data);
+  if (!info.palette.empty()) {
+    const auto palette = at::tensor(info.palette).reshape({-1, 3}).to(at::kByte);
+    return in_memory(coloured(x.squeeze(1), palette, path.string()));
+  }
+  if (x.scalar_type() != at::kByte || x.dim() != 4 || x.size(1) != 3) {
+    throw InputError(path.string(), ": expected data that are pictures, found ", x.scalar_type(),
+                     " ", x.sizes());
+  }
+  return in_memory(x.contiguous());
 }
 
 ImageSet open_folder(const fs::path& folder) {
@@ -133,6 +158,7 @@ ImageSet open_folder(const fs::path& folder) {
 ImageSet open_image_set(const fs::path& path, const fs::path& palette) {
   if (!fs::exists(path)) throw InputError(path.string(), ": does not exist");
   if (!fs::is_directory(path)) {
+    if (path.extension() == ".toml") return open_config(path);
     return path.extension() == ".bin" ? open_cifar({path}) : in_memory(read_pixels(path, palette));
   }
   if (fs::exists(path / "data_batch_1.bin")) {
