@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <sstream>
 #include <sys/file.h>
 #include <sys/wait.h>
@@ -103,6 +104,7 @@ TEST_F(Program, SamplesDependOnNothingButTheirIndex) {
   EXPECT_TRUE(all.slice(0, 7, 18).equal(sample("--indices 7-17").second));
   EXPECT_FALSE(all.equal(sample("--num 20 --seed 1").second));
   sample("--num 2 --steps 5 --td 1.5 --solver ddpm");
+  sample("--num 2 --set sample.solver=heun --set sample.momentum=0.5");
   EXPECT_EQ(run(str("sample ", path("run"), " --num 4 --out ", path("s.png"))), 0) << said_;
 }
 
@@ -121,7 +123,26 @@ TEST_F(Program, MistakesOnTheCommandLineExitWith2AndAHint) {
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --out ", path("s.jpg"))), 2);
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --class 3 --out ", path("s.npz"))), 2);
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --class -2 --out ", path("s.npz"))), 2);
+  EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --set codec.scale=2 --out ", path("s.npz"))),
+            2);
+  EXPECT_EQ(
+      run(str("sample ", path("run"), " --num 1 --set sample.guidance=2 --out ", path("s.npz"))),
+      2);
   EXPECT_FALSE(fs::exists(path("s.npz")));
+}
+
+TEST_F(Program, EvalBitsCountsTheBitsOfSamples) {
+  ASSERT_EQ(run(train("run")), 0) << said_;
+  ASSERT_EQ(run(str("eval bits ", path("run"), " --num 20 --json ", path("bits.json"),
+                    " --picture ", path("bits.svg"))),
+            0)
+      << said_;
+  const auto figures = nlohmann::json::parse(content(path("bits.json")));
+  EXPECT_EQ(figures.at("bits"), 20 * 3 * 64);
+  EXPECT_EQ(figures.at("entropy_of_each_bit").size(), 3u);
+  const auto histogram = figures.at("histogram").get<std::vector<int64_t>>();
+  EXPECT_EQ(std::accumulate(histogram.begin(), histogram.end(), int64_t{0}), 20 * 3 * 64);
+  expect_contains(content(path("bits.svg")), "</svg>");
 }
 
 TEST_F(Program, BadInputExitsWith3AndWritesNothing) {
