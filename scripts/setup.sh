@@ -16,7 +16,8 @@ readonly torch_version=2.11.0
 
 packages=(
   ca-certificates g++ cmake ninja-build ccache pkg-config python3-venv
-  libpng-dev libjpeg-dev zlib1g-dev libzip-dev libssl-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
+  libpng-dev libjpeg-dev zlib1g-dev libzip-dev libarchive-dev libssl-dev libcli11-dev libtomlplusplus-dev
+  nlohmann-json3-dev
   libgtest-dev libgmock-dev librapidcheck-dev
 )
 

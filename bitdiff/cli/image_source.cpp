@@ -15,6 +15,7 @@
 #include "bitdiff/data/cifar.h"
 #include "bitdiff/data/images.h"
 #include "bitdiff/data/open.h"
+#include "bitdiff/io/file_tree.h"
 #include "bitdiff/io/image.h"
 #include "bitdiff/io/npz.h"
 #include "bitdiff/io/sha256.h"
@@ -128,43 +129,54 @@ ImageSet open_config(const fs::path& path) {
   return in_memory(x.contiguous());
 }
 
-ImageSet open_folder(const fs::path& folder) {
-  auto files = std::make_shared<std::vector<fs::path>>(find_images(folder));
+// A folder or a tar.
+ImageSet open_files(const fs::path& root) {
+  const std::shared_ptr<const FileTree> files = open_file_tree(root, is_image_name);
+  const auto& names = files->names();
+  if (names.empty()) {
+    throw InputError(root.string(), ": expected .png, .jpg or .jpeg files, found none");
+  }
   Sha256 sha;
-  for (auto& file : *files) {
-    file = folder / file;
-    const auto hash = sha256_of_file(file);
+  for (const auto& name : names) {
+    const auto bytes = files->read(name);
+    Sha256 of_file;
+    of_file.add(bytes.data(), bytes.size());
+    const auto hash = of_file.hex();
     sha.add(hash.data(), hash.size());
   }
-  const auto size = read_image(files->front()).sizes().vec();
-  const auto get = [files, size](int64_t begin, int64_t end) {
+  const auto decoded = [files](int64_t i) {
+    const auto& name = files->names()[i];
+    return decode_image(files->read(name), files->describe(name));
+  };
+  const auto size = decoded(0).sizes().vec();
+  const auto get = [files, decoded, size](int64_t begin, int64_t end) {
     auto pixels = at::empty({end - begin, size[0], size[1], size[2]}, at::kByte);
     for (int64_t i = begin; i < end; ++i) {
-      const auto image = read_image((*files)[i]);
+      const auto image = decoded(i);
       if (image.sizes() != IntArrayRef(size)) {
-        throw InputError((*files)[i].string(), ": expected ", size[2], " x ", size[1],
-                         " pixels, as ", files->front().filename().string(), " has, found ",
-                         image.size(2), " x ", image.size(1));
+        throw InputError(files->describe(files->names()[i]), ": expected ", size[2], " x ", size[1],
+                         " pixels, as ", files->names().front(), " has, found ", image.size(2),
+                         " x ", image.size(1));
       }
       pixels[i - begin].copy_(image);
     }
     return pixels;
   };
-  return {sha.hex(), static_cast<int64_t>(files->size()), get};
+  return {sha.hex(), static_cast<int64_t>(names.size()), get};
 }
 
 }  // namespace
 
 ImageSet open_image_set(const fs::path& path, const fs::path& palette) {
   if (!fs::exists(path)) throw InputError(path.string(), ": does not exist");
-  if (!fs::is_directory(path)) {
-    if (path.extension() == ".toml") return open_config(path);
-    return path.extension() == ".bin" ? open_cifar({path}) : in_memory(read_pixels(path, palette));
-  }
+  const auto extension = path.extension();
+  if (extension == ".toml") return open_config(path);
+  if (extension == ".bin") return open_cifar({path});
+  if (extension == ".npy" || extension == ".npz") return in_memory(read_pixels(path, palette));
   if (fs::exists(path / "data_batch_1.bin")) {
     return open_cifar(cifar10_files(path, CifarPart::kTrain));
   }
-  return open_folder(path);
+  return open_files(path);
 }
 
 }  // namespace bitdiff

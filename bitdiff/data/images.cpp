@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
+#include <iterator>
 #include <map>
 #include <optional>
-#include <set>
 #include <sstream>
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/io/file.h"
+#include "bitdiff/io/file_tree.h"
 #include "bitdiff/io/image.h"
 #include "bitdiff/io/resize.h"
 
@@ -19,27 +22,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_image(const fs::path& path) {
-  auto extension = path.extension().string();
-  for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
-}
-
-std::vector<std::string> folder_names(const fs::path& folder, const std::vector<fs::path>& images) {
+std::vector<std::string> folder_names(const FileTree& files,
+                                      const std::vector<std::string>& images) {
   std::vector<std::string> names;
   for (const auto& image : images) {
-    if (!image.has_parent_path()) {
-      throw InputError((folder / image).string(), ": expected it in a folder named after its",
+    const auto end = image.find('/');
+    if (end == std::string::npos) {
+      throw InputError(files.describe(image), ": expected it in a folder named after its",
                        " class, found it beside these; move it, or leave out the labels");
     }
-    names.push_back(image.begin()->string());
+    names.push_back(image.substr(0, end));
   }
   return names;
 }
 
-std::vector<std::string> listed_names(const fs::path& file, const std::vector<fs::path>& images) {
+// `file`: what errors call it.
+std::vector<std::string> listed_names(const std::string& file, const std::string& text,
+                                      const std::vector<std::string>& images) {
   std::map<std::string, std::string> label_of;
-  std::istringstream lines(read_file(file, 1 << 30));
+  std::istringstream lines(text);
   int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
@@ -47,19 +48,18 @@ std::vector<std::string> listed_names(const fs::path& file, const std::vector<fs
     std::string name, label;
     if (!(words >> name)) continue;
     if (!(words >> label)) {
-      throw InputError(file.string(), ": line ", number, ": expected \"name label\", found \"",
+      throw InputError(file, ": line ", number, ": expected \"name label\", found \"",
                        printable(line), "\"");
     }
     if (!label_of.emplace(name, label).second) {
-      throw InputError(file.string(), ": line ", number, ": a second label for ", printable(name));
+      throw InputError(file, ": line ", number, ": a second label for ", printable(name));
     }
   }
   std::vector<std::string> names;
   for (const auto& image : images) {
-    const auto found = label_of.find(image.generic_string());
+    const auto found = label_of.find(image);
     if (found == label_of.end()) {
-      throw InputError(file.string(), ": expected a line for ", image.generic_string(),
-                       ", found none");
+      throw InputError(file, ": expected a line for ", printable(image), ", found none");
     }
     names.push_back(found->second);
   }
@@ -91,14 +91,20 @@ std::vector<int64_t> numbers_of(const std::vector<std::string>& names) {
   return numbers;
 }
 
-class ImageFolder final : public Dataset {
+class Images final : public Dataset {
  public:
-  ImageFolder(const fs::path& folder, const ImageOptions& options)
-      : folder_(folder), images_(find_images(folder)) {
+  Images(const fs::path& root, const ImageOptions& options)
+      : files_(open_file_tree(root, [&](const std::string& name) {
+          return is_image_name(name) || name == options.labels;
+        })) {
+    const auto& names = files_->names();
+    std::copy_if(names.begin(), names.end(), std::back_inserter(images_), is_image_name);
+    if (images_.empty()) {
+      throw InputError(root.string(), ": expected .png, .jpg or .jpeg files, found none");
+    }
     info_.shape = {3, options.size, options.size};
     if (options.labels.empty()) return;
-    labels_ = numbers_of(options.labels == "folders" ? folder_names(folder, images_)
-                                                     : listed_names(options.labels, images_));
+    labels_ = numbers_of(label_names(options.labels));
     info_.classes = *std::max_element(labels_.begin(), labels_.end()) + 1;
   }
 
@@ -109,47 +115,54 @@ class ImageFolder final : public Dataset {
     const int64_t count = static_cast<int64_t>(indices.size()), side = info_.shape[1];
     Batch batch{at::empty({count, 3, side, side}, at::kByte),
                 labels_.empty() ? Tensor() : at::empty({count}, at::kLong)};
-    for (int64_t i = 0; i < count; ++i) {
-      const auto image = read_image(folder_ / images_.at(indices[i]));
-      batch.x[i].copy_(resize_and_crop(image, side, Filter::kArea));
-      if (batch.label.defined()) batch.label[i].fill_(labels_[indices[i]]);
+    auto* const pixels = batch.x.mutable_data_ptr<uint8_t>();
+    at::parallel_for(0, count, kImagesPerThread, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const auto image = square(images_.at(indices[i]), side);
+        std::memcpy(pixels + i * image.numel(), image.const_data_ptr(), image.nbytes());
+      }
+    });
+    if (batch.label.defined()) {
+      auto* const label = batch.label.mutable_data_ptr<int64_t>();
+      for (int64_t i = 0; i < count; ++i) label[i] = labels_[indices[i]];
     }
     return batch;
   }
 
  private:
-  fs::path folder_;
-  std::vector<fs::path> images_;
+  // Fewer are not worth waking a thread for.
+  static constexpr int64_t kImagesPerThread = 8;
+
+  std::vector<std::string> label_names(const std::string& labels) const {
+    if (labels == "folders") return folder_names(*files_, images_);
+    const auto& names = files_->names();
+    if (std::find(names.begin(), names.end(), labels) != names.end()) {
+      return listed_names(files_->describe(labels), files_->read(labels), images_);
+    }
+    return listed_names(labels, read_file(labels, 1 << 30), images_);
+  }
+
+  Tensor square(const std::string& name, int64_t side) const {
+    const auto image = decode_image(files_->read(name), files_->describe(name));
+    return resize_and_crop(image, side, Filter::kArea);
+  }
+
+  std::unique_ptr<const FileTree> files_;
+  std::vector<std::string> images_;
   std::vector<int64_t> labels_;
   DataInfo info_;
 };
 
 }  // namespace
 
-std::vector<fs::path> find_images(const fs::path& folder) {
-  if (!fs::is_directory(folder)) {
-    throw InputError(folder.string(), ": expected a folder of images, found ",
-                     fs::exists(folder) ? "a file" : "nothing");
-  }
-  std::vector<fs::path> found;
-  try {
-    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-      if (entry.is_regular_file() && is_image(entry.path())) {
-        found.push_back(entry.path().lexically_relative(folder));
-      }
-    }
-  } catch (const fs::filesystem_error& error) {
-    throw InputError(folder.string(), ": cannot be read: ", error.what());
-  }
-  if (found.empty()) {
-    throw InputError(folder.string(), ": expected .png, .jpg or .jpeg files, found none");
-  }
-  std::sort(found.begin(), found.end());
-  return found;
+bool is_image_name(const std::string& name) {
+  auto extension = fs::path(name).extension().string();
+  for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
 }
 
-std::shared_ptr<const Dataset> open_images(const fs::path& folder, const ImageOptions& options) {
-  return std::make_shared<ImageFolder>(folder, options);
+std::shared_ptr<const Dataset> open_images(const fs::path& root, const ImageOptions& options) {
+  return std::make_shared<Images>(root, options);
 }
 
 }  // namespace bitdiff

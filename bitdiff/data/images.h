@@ -12,19 +12,20 @@ namespace bitdiff {
 struct ImageOptions {
   int64_t size = 64;  ///< Side of the square that images become.
   /// Where classes come from: empty, none; "folders", the folder below the root that an image is
-  /// in; else a file of lines "name label", which may have further columns. Labels that are not all
+  /// in; else a file of lines "name label", which may have further columns: one below the root (or
+  /// in the tar) if there is one of that name, else one of the file system. Labels that are not all
   /// integers are numbered in the order of the alphabet.
   std::string labels = {};
 };
 
-/// The PNG and JPEG files below a folder, relative to it, in the order of their paths. Throws
-/// InputError when there are none.
-std::vector<std::filesystem::path> find_images(const std::filesystem::path& folder);
+/// Whether a file of this name is taken for an image: .png, .jpg or .jpeg.
+bool is_image_name(const std::string& name);
 
-/// The images of find_images(), in that order, as uint8 [3, size, size]:
-/// shrunk by area until the shorter side fits, then cut to the middle. Images are decoded when they
-/// are asked for; one that is damaged makes get() throw InputError with its name.
-std::shared_ptr<const Dataset> open_images(const std::filesystem::path& folder,
+/// The PNG and JPEG files below a folder or in a tar (see io/file_tree.h), in the order of their
+/// paths, as uint8 [3, size, size]: shrunk by area until the shorter side fits, then cut to the
+/// middle. Images are decoded when they are asked for, on all of ATen's threads; one that is
+/// damaged makes get() throw InputError with its name.
+std::shared_ptr<const Dataset> open_images(const std::filesystem::path& root,
                                            const ImageOptions& options);
 
 }  // namespace bitdiff

@@ -15,7 +15,7 @@ namespace bitdiff {
 enum class Source {
   kArray,    ///< A .npy or .npz of integers.
   kCifar10,  ///< A folder of CIFAR-10 binaries, or one of them.
-  kImages,   ///< A folder of PNG and JPEG files.
+  kImages,   ///< A folder or tar of PNG and JPEG files.
 };
 
 const Words<Source>& source_words();
@@ -37,7 +37,7 @@ struct DataOptions {
   template <class Visitor>
   void visit(Visitor& v) {
     v.choice("source", source, source_words(), "kind of data");
-    v.text("path", path, "file or folder");
+    v.text("path", path, "file or folder; images: folder or tar");
     v.text("key", key, "array: name of the examples in a .npz; empty: the only array");
     v.choice("layout", layout, layout_words(), "array: what its axes are");
     v.numbers("categories", categories, at_least(2),

@@ -17,10 +17,13 @@ constexpr uint64_t kMostBytes = 1 << 30;
 }  // namespace
 
 Tensor read_image(const std::filesystem::path& path) {
-  const auto bytes = read_file(path, kMostBytes);
-  if (bytes.starts_with("\x89PNG")) return decode_png(bytes, path.string());
-  if (bytes.starts_with("\xff\xd8")) return decode_jpeg(bytes, path.string());
-  throw InputError(path.string(), ": neither a PNG nor a JPEG");
+  return decode_image(read_file(path, kMostBytes), path.string());
+}
+
+Tensor decode_image(const std::string& bytes, const std::string& name) {
+  if (bytes.starts_with("\x89PNG")) return decode_png(bytes, name);
+  if (bytes.starts_with("\xff\xd8")) return decode_jpeg(bytes, name);
+  throw InputError(name, ": neither a PNG nor a JPEG");
 }
 
 void write_png(const std::filesystem::path& path, const Tensor& image, const ImageTexts& texts) {

@@ -16,6 +16,9 @@ namespace bitdiff {
 /// file, when it is damaged or cut short, or larger than 16384 pixels a side or 2^26 in all.
 Tensor read_image(const std::filesystem::path& path);
 
+/// The same of bytes at hand. `name`: what errors call them.
+Tensor decode_image(const std::string& bytes, const std::string& name);
+
 /// Texts that a PNG carries: keyword (1 to 79 Latin-1 characters) and value.
 using ImageTexts = std::vector<std::pair<std::string, std::string>>;
 

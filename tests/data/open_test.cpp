@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
@@ -11,6 +12,7 @@
 #include "bitdiff/io/file.h"
 #include "bitdiff/io/image.h"
 #include "bitdiff/io/npz.h"
+#include "tests/support/tar.h"
 #include "tests/support/temporary_folder.h"
 
 namespace bitdiff {
@@ -21,7 +23,9 @@ namespace fs = std::filesystem;
 constexpr size_t kRecord = 3073;
 
 std::string record(int label, char pixel) {
-  return std::string(1, static_cast<char>(label)) + std::string(kRecord - 1, pixel);
+  std::string bytes(kRecord, pixel);
+  bytes[0] = static_cast<char>(label);
+  return bytes;
 }
 
 Batch example(const Dataset& dataset, int64_t index) {
@@ -172,20 +176,108 @@ TEST_F(ImageFolders, ThatAreNoneAreRefused) {
   const auto refusal_of = [&](const fs::path& path) {
     return refusal(ErrorKind::kInput, [&] { open_images(path, {}); });
   };
-  expect_contains(refusal_of("/nowhere"), "expected a folder of images, found nothing");
-  expect_contains(refusal_of(folder_ / "b/2.png"), "found a file");
+  expect_contains(refusal_of("/nowhere"), "/nowhere: no such file");
+  expect_contains(refusal_of(folder_ / "b/2.png"), "2.png: not a whole tar");
   fs::create_directory(folder_ / "empty");
   expect_contains(refusal_of(folder_ / "empty"), "expected .png, .jpg or .jpeg files, found none");
 }
 
-TEST(Images, OfTinyImageNetAreAllRead) {
-  const auto folder = real_data("tiny-imagenet");
-  if (folder.empty()) GTEST_SKIP() << "BITDIFF_DATA names no folder with tiny-imagenet/";
+// A tar of the files below a folder, in the order of the disk.
+std::string packed(const fs::path& folder) {
+  std::vector<TarEntry> entries;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    entries.push_back(
+        {"./" + entry.path().lexically_relative(folder).string(), read_file(entry.path())});
+  }
+  return tar_of(entries);
+}
+
+void expect_same(const Dataset& a, const Dataset& b, int64_t every) {
+  ASSERT_EQ(a.size(), b.size());
+  EXPECT_EQ(a.info().classes, b.info().classes);
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < a.size(); i += every) indices.push_back(i);
+  const auto of_a = a.get(indices), of_b = b.get(indices);
+  EXPECT_TRUE(of_a.x.equal(of_b.x));
+  ASSERT_EQ(of_a.label.defined(), of_b.label.defined());
+  if (of_a.label.defined()) {
+    EXPECT_TRUE(of_a.label.equal(of_b.label));
+  }
+}
+
+TEST_F(ImageFolders, AreTheSameInATar) {
+  const auto tar = folder_.write("images.tar", packed(folder_.path()));
+  for (const char* labels : {"", "folders"}) {
+    const ImageOptions options{.size = 4, .labels = labels};
+    expect_same(*open_images(folder_.path(), options), *open_images(tar, options), 1);
+  }
+}
+
+TEST_F(ImageFolders, MayHoldTheFileOfLabelsToo) {
+  folder_.write("c/labels.txt", "b/2.png 4\nb/10.png 2\na/1.PNG 0\n");
+  const auto outside = folder_.write("labels.txt", "b/2.png 9\nb/10.png 2\na/1.PNG 0\n");
+  const auto tar = folder_.write("images.tar", packed(folder_.path()));
+  for (const auto& root : {folder_.path(), tar}) {
+    const auto open = [&](const std::string& labels) {
+      DataOptions options;
+      auto config = Config::parse(str("[data]\nsource = \"images\"\npath = \"", root.string(),
+                                      "\"\nsize = 4\nlabels = \"", labels, "\"\n"),
+                                  "x.toml");
+      config.read("data", options);
+      return open_dataset(options);
+    };
+    EXPECT_EQ(example(*open("c/labels.txt"), 2).label.item<int64_t>(), 4);
+    EXPECT_EQ(example(*open(outside.string()), 2).label.item<int64_t>(), 9);
+    expect_contains(refusal(ErrorKind::kInput, [&] { open("d/labels.txt"); }),
+                    "d/labels.txt: no such file");
+  }
+  folder_.write("c/labels.txt", "b/2.png 4\n");
+  const auto short_tar = folder_.write("short.tar", packed(folder_.path()));
+  expect_contains(
+      refusal(ErrorKind::kInput, [&] { open_images(short_tar, {.labels = "c/labels.txt"}); }),
+      "short.tar: c/labels.txt: expected a line for a/1.PNG");
+}
+
+TEST_F(ImageFolders, NameTheDamagedImageOfATar) {
+  folder_.write("b/10.png", "\x89PNG and no more");
   const auto dataset =
-      open_images(folder, {.size = 64, .labels = (folder / "val_annotations.txt").string()});
+      open_images(folder_.write("images.tar", packed(folder_.path())), {.size = 4});
+  expect_contains(refusal(ErrorKind::kInput, [&] { example(*dataset, 1); }),
+                  "images.tar: b/10.png: not a whole PNG");
+}
+
+TEST_F(ImageFolders, AreDecodedAlikeByAnyNumberOfThreads) {
+  const int before = at::get_num_threads();
+  const auto dataset = open_images(folder_.path(), {.size = 4, .labels = "folders"});
+  std::vector<int64_t> indices(100);
+  for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<int64_t>(i % 3);
+  at::set_num_threads(1);
+  const auto one = dataset->get(indices);
+  at::set_num_threads(4);
+  const auto four = dataset->get(indices);
+  EXPECT_TRUE(one.x.equal(four.x));
+  EXPECT_TRUE(one.label.equal(four.label));
+  folder_.write("b/10.png", "damaged");
+  expect_contains(refusal(ErrorKind::kInput, [&] { dataset->get(indices); }), "b/10.png: neither");
+  at::set_num_threads(before);
+}
+
+TEST(Images, OfTinyImageNetAreAllRead) {
+  const auto labels = real_data("tiny-imagenet/val_annotations.txt");
+  const auto first = real_data("tiny-imagenet/val_0.JPEG");
+  auto tar = real_data("tiny-imagenet/val_jpeg.tar.xz");
+  if (labels.empty() || (first.empty() && tar.empty())) {
+    GTEST_SKIP() << "BITDIFF_DATA names no folder with tiny-imagenet/";
+  }
+  const TemporaryFolder folder;
+  if (tar.empty()) tar = folder.write("images.tar", packed(first.parent_path()));
+  const ImageOptions options{.labels = labels.string()};
+  const auto dataset = open_images(tar, options);
   EXPECT_EQ(dataset->size(), 10100);
   EXPECT_EQ(dataset->info().classes, 202);
   for (int64_t i = 0; i < dataset->size(); i += 10) example(*dataset, i);
+  if (!first.empty()) expect_same(*open_images(first.parent_path(), options), *dataset, 10);
 }
 
 TEST(DataOptions, OpenEverySource) {

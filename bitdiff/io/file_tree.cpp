@@ -1,0 +1,90 @@
+#include "bitdiff/io/file_tree.h"
+
+#include <algorithm>
+#include <unistd.h>
+
+#include "bitdiff/base/error.h"
+#include "bitdiff/io/file.h"
+#include "bitdiff/io/tar.h"
+
+namespace bitdiff {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMostBytes = 1 << 30;  // Of a file.
+
+using Wanted = std::function<bool(const std::string&)>;
+
+// Compares as paths do: '/' comes before every other character.
+bool in_path_order(const std::string& a, const std::string& b) {
+  const auto rank = [](char c) { return c == '/' ? 0 : static_cast<unsigned char>(c); };
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
+                                      [&](char x, char y) { return rank(x) < rank(y); });
+}
+
+std::vector<std::string> names_below(const fs::path& folder, const Wanted& wanted) {
+  std::vector<std::string> names;
+  try {
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      if (!entry.is_regular_file()) continue;
+      auto name = entry.path().lexically_relative(folder).generic_string();
+      if (wanted(name)) names.push_back(std::move(name));
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw InputError(folder.string(), ": cannot be read: ", error.what());
+  }
+  std::sort(names.begin(), names.end(), in_path_order);
+  return names;
+}
+
+class Folder final : public FileTree {
+ public:
+  Folder(const fs::path& folder, const Wanted& wanted)
+      : folder_(folder), names_(names_below(folder, wanted)) {}
+
+  const std::vector<std::string>& names() const override { return names_; }
+  std::string read(const std::string& name) const override {
+    return read_file(folder_ / name, kMostBytes);
+  }
+  std::string describe(const std::string& name) const override { return (folder_ / name).string(); }
+
+ private:
+  fs::path folder_;
+  std::vector<std::string> names_;
+};
+
+uint64_t half_of_memory() {
+  return static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) / 2;
+}
+
+class Tar final : public FileTree {
+ public:
+  Tar(const fs::path& tar, const Wanted& wanted)
+      : tar_(tar.string()), files_(read_tar(tar, wanted, half_of_memory())) {
+    for (const auto& [name, bytes] : files_) names_.push_back(name);
+    std::sort(names_.begin(), names_.end(), in_path_order);
+  }
+
+  const std::vector<std::string>& names() const override { return names_; }
+  std::string read(const std::string& name) const override { return files_.at(name); }
+  std::string describe(const std::string& name) const override {
+    return tar_ + ": " + printable(name);
+  }
+
+ private:
+  std::string tar_;
+  NamedBytes files_;
+  std::vector<std::string> names_;
+};
+
+}  // namespace
+
+std::unique_ptr<const FileTree> open_file_tree(const fs::path& root, const Wanted& wanted) {
+  std::error_code unreadable;  // Which opening it as a file says better.
+  if (fs::is_directory(root, unreadable)) return std::make_unique<Folder>(root, wanted);
+  return std::make_unique<Tar>(root, wanted);
+}
+
+}  // namespace bitdiff
