@@ -1,5 +1,6 @@
 #include "bitdiff/base/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <numeric>
@@ -32,12 +33,15 @@ Tensor fill_rows(uint64_t seed, const std::vector<int64_t>& rows, IntArrayRef sh
   auto out = at::empty(shape, at::kFloat);
   const int64_t length = rows.empty() ? 0 : out.numel() / static_cast<int64_t>(rows.size());
   float* data = out.mutable_data_ptr<float>();
-  at::parallel_for(0, static_cast<int64_t>(rows.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      at::Philox4_32 engine(seed, static_cast<uint64_t>(rows[row]));
-      fill(engine, data + row * length, data + (row + 1) * length);
-    }
-  });
+  // Fewer numbers are not worth waking a thread for.
+  const int64_t rows_per_thread = std::max<int64_t>(1, 4096 / std::max<int64_t>(1, length));
+  at::parallel_for(0, static_cast<int64_t>(rows.size()), rows_per_thread,
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t row = begin; row < end; ++row) {
+                       at::Philox4_32 engine(seed, static_cast<uint64_t>(rows[row]));
+                       fill(engine, data + row * length, data + (row + 1) * length);
+                     }
+                   });
   return out;
 }
 

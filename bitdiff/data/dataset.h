@@ -34,7 +34,8 @@ class Dataset {
   virtual const DataInfo& info() const = 0;
   virtual int64_t size() const = 0;
 
-  /// The examples `indices`, each in [0, size()). Safe to call from several threads.
+  /// The examples `indices`, each in [0, size()), in memory of their own. Safe to call from several
+  /// threads.
   virtual Batch get(std::span<const int64_t> indices) const = 0;
 };
 

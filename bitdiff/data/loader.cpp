@@ -1,11 +1,38 @@
 #include "bitdiff/data/loader.h"
 
-#include <ATen/ops/flip.h>
+#include <algorithm>
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/base/random.h"
 
 namespace bitdiff {
+namespace {
+
+// Mirrors the examples whose coin is below a half along their last axis, in place.
+template <class T>
+void mirror(const Tensor& x, const Tensor& coins) {
+  const int64_t length = x.numel() / x.size(0), width = x.size(-1);
+  const auto* coin = coins.const_data_ptr<float>();
+  auto* row = x.mutable_data_ptr<T>();
+  for (int64_t i = 0; i < x.size(0); ++i) {
+    auto* const end = row + length;
+    if (coin[i] >= 0.5F) row = end;
+    for (; row != end; row += width) std::reverse(row, row + width);
+  }
+}
+
+void mirror_some(const Tensor& x, const Tensor& coins) {
+  switch (x.scalar_type()) {
+    case at::kByte:
+      return mirror<uint8_t>(x, coins);
+    case at::kInt:
+      return mirror<int32_t>(x, coins);
+    default:
+      return mirror<int64_t>(x, coins);
+  }
+}
+
+}  // namespace
 
 Loader::Loader(std::shared_ptr<const Dataset> dataset, const LoaderOptions& options)
     : dataset_(std::move(dataset)), options_(options) {
@@ -55,14 +82,11 @@ Batch Loader::read(const Piece& piece) {
     indices.push_back((*order)[p % size]);
   }
   auto batch = dataset_->get(indices);
-  if (!options_.flip) return batch;
+  if (!options_.flip || numbers.empty()) return batch;
 
   const auto count = static_cast<int64_t>(numbers.size());
-  const auto coins = Streams(options_.seed, numbers).fork(Purpose::kFlip).uniform({count});
-  for (int64_t i = 0; i < count; ++i) {
-    auto x = batch.x[i];
-    if (coins[i].item<float>() < 0.5) x.copy_(at::flip(x, {-1}));
-  }
+  batch.x = batch.x.contiguous();
+  mirror_some(batch.x, Streams(options_.seed, numbers).fork(Purpose::kFlip).uniform({count}));
   return batch;
 }
 

@@ -1,23 +1,44 @@
 #include "bitdiff/data/memory_dataset.h"
 
-#include <ATen/ops/from_blob.h>
-#include <ATen/ops/index_select.h>
+#include <cstring>
+
+#include <ATen/ops/empty.h>
 
 namespace bitdiff {
+namespace {
 
-MemoryDataset::MemoryDataset(DataInfo info, Tensor x, Tensor label)
-    : info_(std::move(info)), x_(std::move(x)), label_(std::move(label)) {
+// Rows of a contiguous tensor. The calling thread copies them, for a batch is small, and the
+// loader's thread, which is new for each, would have to start others for it.
+Tensor take(const Tensor& x, std::span<const int64_t> indices) {
+  auto shape = x.sizes().vec();
+  shape[0] = static_cast<int64_t>(indices.size());
+  auto rows = at::empty(shape, x.options());
+  const auto bytes = static_cast<size_t>(x.stride(0)) * x.element_size();
+  const auto* const from = static_cast<const char*>(x.const_data_ptr());
+  auto* to = static_cast<char*>(rows.mutable_data_ptr());
+  for (const int64_t index : indices) {
+    TORCH_CHECK(index >= 0 && index < x.size(0), "expected an example in [0, ", x.size(0),
+                "), got ", index);
+    std::memcpy(to, from + static_cast<size_t>(index) * bytes, bytes);
+    to += bytes;
+  }
+  return rows;
+}
+
+}  // namespace
+
+MemoryDataset::MemoryDataset(DataInfo info, const Tensor& x, const Tensor& label)
+    : info_(std::move(info)), x_(x.contiguous()) {
   TORCH_CHECK(x_.sizes().slice(1) == IntArrayRef(info_.shape), "expected examples of shape ",
               IntArrayRef(info_.shape), ", got ", x_.sizes());
-  TORCH_CHECK(!label_.defined() || label_.sizes() == IntArrayRef({x_.size(0)}),
-              "expected one label for each example, got ", label_.sizes());
+  if (!label.defined()) return;
+  TORCH_CHECK(label.sizes() == IntArrayRef({x_.size(0)}),
+              "expected one label for each example, got ", label.sizes());
+  label_ = label.contiguous();
 }
 
 Batch MemoryDataset::get(std::span<const int64_t> indices) const {
-  const auto count = static_cast<int64_t>(indices.size());
-  const auto index = at::from_blob(const_cast<int64_t*>(indices.data()), {count}, at::kLong);
-  return {at::index_select(x_, 0, index),
-          label_.defined() ? at::index_select(label_, 0, index) : Tensor()};
+  return {take(x_, indices), label_.defined() ? take(label_, indices) : Tensor()};
 }
 
 }  // namespace bitdiff

@@ -10,7 +10,7 @@ namespace bitdiff {
 class MemoryDataset final : public Dataset {
  public:
   /// `x`: [N, C, *S] as in Batch. `label`: int64 [N], or undefined.
-  MemoryDataset(DataInfo info, Tensor x, Tensor label);
+  MemoryDataset(DataInfo info, const Tensor& x, const Tensor& label);
 
   const DataInfo& info() const override { return info_; }
   int64_t size() const override { return x_.size(0); }

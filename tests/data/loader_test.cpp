@@ -110,6 +110,28 @@ TEST(Loader, MirrorsHalfOfTheExamplesAlongTheLastAxis) {
   EXPECT_NEAR(static_cast<double>(mirrored), 500, 5 * 15.8);  // Five sigma of fair coins.
 }
 
+TEST(Loader, MirrorsEveryRowOfEveryType) {
+  const auto values = at::arange(20 * 24).reshape({20, 2, 3, 4}).remainder(251);
+  for (const auto type : {at::kByte, at::kInt, at::kLong}) {
+    const auto x = values.to(type);
+    Loader loader(
+        std::make_shared<MemoryDataset>(
+            DataInfo{.shape = {2, 3, 4}, .categories = {256}, .classes = 20}, x, at::arange(20)),
+        {.batch = 20, .flip = true});
+    const auto batch = loader.get(0);
+    EXPECT_EQ(batch.x.scalar_type(), type);
+    std::set<bool> seen;
+    for (int64_t i = 0; i < 20; ++i) {
+      const auto plain = x[batch.label[i].item<int64_t>()];
+      const bool mirrored = !batch.x[i].equal(plain);
+      EXPECT_TRUE(batch.x[i].equal(mirrored ? at::flip(plain, {-1}) : plain)) << type << " " << i;
+      seen.insert(mirrored);
+    }
+    EXPECT_EQ(seen.size(), 2U) << type;
+    EXPECT_TRUE(x.equal(values.to(type))) << "the data set itself was mirrored";
+  }
+}
+
 TEST(Loader, HandsOnWhatReadingAheadThrew) {
   Loader loader(std::make_shared<Broken>(), {.batch = 2});
   for (int64_t step = 0; step < 3; ++step) {
