@@ -212,9 +212,10 @@ TEST_F(Program, TrainsFeaturesToTheSameBytesOrLeavesNothing) {
   EXPECT_EQ(run(features("nowhere/c.safetensors")), 2);
   EXPECT_EQ(run(features("c.safetensors", "--set data.holdout=0")), 2);
   EXPECT_EQ(run(features("c.safetensors", "--set features.widths=[16,16,16,16,16]")), 2);
+  const auto log = path("features.log");
   const auto command =
-      str("timeout --preserve-status -s TERM 3 ", BITDIFF_PROGRAM, " ",
-          features("c.safetensors", "--set train.steps=1000000"), " >/dev/null 2>&1");
+      str(BITDIFF_PROGRAM, " ", features("c.safetensors", "--set train.steps=1000000"), " 2>", log,
+          " & until grep -q training ", log, "; do sleep 0.1; done; ", "kill -s TERM $!; wait $!");
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 130);
   EXPECT_FALSE(fs::exists(path("c.safetensors")));
 }
