@@ -105,6 +105,7 @@ int features(const Flags& flags) {
   }
   round_to_file(trainer.net());
   const double accuracy = trainer.accuracy(*split.held_out);
+  options.data.path.clear();  // Their hash says which data they are, wherever they lie.
   ConfigWriter training;
   training.write("data", options.data);
   training.write("train", options.train);
