@@ -146,7 +146,8 @@ def plot(study, values, path):
             places = [columns.index(column) + 0.8 * index / len(rows) for column in there]
             axes.bar(places, means, 0.75 / len(rows), yerr=spread, capsize=2, label=row)
     if study.axis:
-        axes.set(xscale="log", xlabel=study.axis, xticks=[float(c) for c in columns], xticklabels=columns)
+        places = [float(column) for column in columns]
+        axes.set(xscale="log" if min(places) > 0 else "linear", xlabel=study.axis, xticks=places, xticklabels=columns)
         axes.minorticks_off()
     else:
         axes.set_xticks([i + 0.4 - 0.4 / len(rows) for i in range(len(columns))], columns)

@@ -84,8 +84,8 @@ STUDIES = {
                        paper="FID, L2 / logistic / softmax: one-hot 46.32 / 26.82 / 29.49, uint8 3.48 / 3.53, "
                              "gray 3.86 / 3.71, rand 6.93 / 49.29; continuous 3.14"),
     "td": Study("Asymmetric time intervals (Fig. 6)",
-                tuple(Cell(f"td {d:g}", str(s), UINT8, steps(s) + td(d)) for d in (0, 0.1, 0.2, 0.5) for s in (10,)),
-                3, axis="steps", paper="at 100 steps a nonzero td is a large gain; the best td shrinks to 0 at 400"),
+                tuple(Cell(f"{s} steps", f"{d:g}", UINT8, steps(s) + td(d)) for s in (10,) for d in (0, 0.1, 0.2, 0.5)),
+                3, axis="td", paper="at 100 steps a nonzero td is a large gain; the best td shrinks to 0 at 400"),
     "solvers": Study("Solvers (Tables 7, 8)",
                      tuple(Cell(s, str(n), UINT8, steps(n) + (f"sample.solver={s}",))
                            for s in ("ddim", "ddpm", "ddpm-small", "dpm++2m", "heun") for n in STEPS),
