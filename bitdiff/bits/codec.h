@@ -81,7 +81,7 @@ class Codec {
   Tensor codes_of(const Tensor& x) const;
   template <class Code>
   int64_t numbers_of(Tensor& codes, const Tensor& x_bits) const;
-  /// Sizes of the channels, to stretch [0, K - 1] to [0, 1]: float32 [C, 1, ...] like `x`.
+  /// K - 1 of each channel: float32 [C, 1, ...], to be divided into or multiplied with `x`.
   Tensor largest(const Tensor& x) const;
   Decoded decode_one_hot(const Tensor& x_bits) const;
   Decoded decode_pixels(const Tensor& x_bits) const;

@@ -8,6 +8,7 @@
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/cli/commands.h"
+#include "bitdiff/cli/output_path.h"
 #include "bitdiff/cli/progress.h"
 #include "bitdiff/cli/sampling_flags.h"
 #include "bitdiff/io/atomic_file.h"
@@ -28,16 +29,9 @@ struct Flags {
   std::string picture;
 };
 
-void check_parent(const char* flag, const fs::path& path) {
-  if (path.has_parent_path() && !fs::is_directory(path.parent_path())) {
-    throw UsageError(flag, " ", path.string(), ": the folder ", path.parent_path().string(),
-                     " does not exist");
-  }
-}
-
 int eval_bits(const Flags& flags) {
-  check_parent("--json", flags.json);
-  check_parent("--picture", flags.picture);
+  check_folder_of("--json", flags.json);
+  check_folder_of("--picture", flags.picture);
   const auto folder = find_checkpoint(flags.sampling.model);
   const auto options = flags.sampling.options(folder);
   const auto model = load_model(folder);

@@ -15,6 +15,7 @@
 #include "bitdiff/base/suggest.h"
 #include "bitdiff/cli/commands.h"
 #include "bitdiff/cli/image_source.h"
+#include "bitdiff/cli/output_path.h"
 #include "bitdiff/cli/progress.h"
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/metrics/features.h"
@@ -164,11 +165,7 @@ int eval_images(const Flags& flags) {
   const auto shard = shard_of(flags);
   auto metrics = metrics_of(flags);
   const auto resize = choose("--resize", flags.resize, inception_resize_words());
-  const auto json_folder = fs::path(flags.json).parent_path();
-  if (!json_folder.empty() && !fs::is_directory(json_folder)) {
-    throw UsageError("--json ", flags.json, ": the folder ", json_folder.string(),
-                     " does not exist");
-  }
+  check_folder_of("--json", flags.json);
   const auto extractor = open_features(flags.features, {.resize = resize});
   const auto reference = open_image_set(flags.reference, flags.palette);
   const auto samples = open_image_set(flags.samples, flags.palette);

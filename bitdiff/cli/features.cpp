@@ -11,6 +11,7 @@
 #include "bitdiff/base/config.h"
 #include "bitdiff/base/error.h"
 #include "bitdiff/cli/commands.h"
+#include "bitdiff/cli/output_path.h"
 #include "bitdiff/cli/progress.h"
 #include "bitdiff/cli/stop_signal.h"
 #include "bitdiff/data/open.h"
@@ -56,10 +57,7 @@ void check_out(const std::filesystem::path& out) {
   if (out.extension() != ".safetensors") {
     throw UsageError("--out ", out.string(), ": expected a name that ends in .safetensors");
   }
-  if (out.has_parent_path() && !std::filesystem::is_directory(out.parent_path())) {
-    throw UsageError("--out ", out.string(), ": the folder ", out.parent_path().string(),
-                     " does not exist");
-  }
+  check_folder_of("--out", out);
 }
 
 /// The hash of all examples and labels, in their order.

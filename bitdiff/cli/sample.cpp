@@ -12,6 +12,7 @@
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/cli/commands.h"
+#include "bitdiff/cli/output_path.h"
 #include "bitdiff/cli/progress.h"
 #include "bitdiff/cli/sampling_flags.h"
 #include "bitdiff/io/npz.h"
@@ -54,10 +55,7 @@ void check_out(const std::filesystem::path& out, const DataInfo& data) {
   if (extension == ".png" && !is_picture(data)) {
     throw UsageError("--out ", out.string(), ": these samples are no pictures; write a .npz");
   }
-  if (out.has_parent_path() && !std::filesystem::is_directory(out.parent_path())) {
-    throw UsageError("--out ", out.string(), ": the folder ", out.parent_path().string(),
-                     " does not exist");
-  }
+  check_folder_of("--out", out);
 }
 
 void write(const Flags& flags, const Drawn& drawn, const DataInfo& data,

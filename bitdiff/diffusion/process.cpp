@@ -17,7 +17,7 @@ bool answers_with_categories(const Process& process) {
   return process.head == Head::kSoftmax || process.loss == Loss::kSoftmax;
 }
 
-/// Logits of channel `c` of the data, [B, K, *S], out of those of all.
+/// The logits of each channel of the data, [B, K, *S].
 std::vector<Tensor> split_categories(const Process& process, const Tensor& logits) {
   return logits.split_with_sizes(process.codec.categories(), 1);
 }
