@@ -5,21 +5,15 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "bitdiff/base/random.h"
 #include "bitdiff/metrics/image_figures.h"
 #include "bitdiff/metrics/inception_score.h"
 #include "bitdiff/metrics/kid.h"
 #include "bitdiff/metrics/precision_recall.h"
+#include "tests/support/normal_rows.h"
 #include "tests/support/temporary_folder.h"
 
 namespace bitdiff {
 namespace {
-
-Tensor normal(uint64_t seed, int64_t rows, int64_t width) {
-  std::vector<int64_t> numbers(rows);
-  for (int64_t i = 0; i < rows; ++i) numbers[i] = i;
-  return Streams(seed, numbers).normal({rows, width});
-}
 
 TEST(KernelInceptionDistance, OfTwoNumbersEachIsWhatTheFormulaSays) {
   // D = 1: k(x, y) = (x y + 1)^3. Sets {0, 1} and {2, 3}.
@@ -31,7 +25,7 @@ TEST(KernelInceptionDistance, OfTwoNumbersEachIsWhatTheFormulaSays) {
 }
 
 TEST(KernelInceptionDistance, OfSubsetsIsUnbiasedAndAFunctionOfTheSeed) {
-  const auto x = normal(1, 300, 16), y = normal(2, 200, 16).add(0.5);
+  const auto x = test::normal_rows(1, 300, 16), y = test::normal_rows(2, 200, 16).add(0.5);
   const auto whole = kernel_inception_distance(x.slice(0, 0, 200), y, {}).mean;
   const KidOptions options{.subsets = 200, .subset_size = 50, .seed = 3};
   const auto parts = kernel_inception_distance(x.slice(0, 0, 200), y, options);
@@ -63,7 +57,7 @@ TEST(InceptionScore, OfTwoImagesIsTheClosedForm) {
 
 TEST(PrecisionRecall, AreTheSharesWithinTheBallsOfTheOtherSet) {
   // More vectors than a block has, so that blocks are put together.
-  const auto x = normal(1, 700, 3), y = normal(2, 600, 3).mul(0.5).add(0.4);
+  const auto x = test::normal_rows(1, 700, 3), y = test::normal_rows(2, 600, 3).mul(0.5).add(0.4);
   const auto share = [](const Tensor& points, const Tensor& centres) {
     const auto own = at::cdist(centres.to(at::kDouble), centres.to(at::kDouble));
     const auto radii = std::get<0>(own.sort(1)).select(1, 3);
@@ -78,15 +72,17 @@ TEST(PrecisionRecall, AreTheSharesWithinTheBallsOfTheOtherSet) {
 }
 
 TEST(PrecisionRecall, AreOneForTheSameImagesAndZeroForDistantOnes) {
-  const auto x = normal(1, 20, 5);
+  const auto x = test::normal_rows(1, 20, 5);
   EXPECT_EQ(precision_recall(x, x).precision, 1);
   EXPECT_EQ(precision_recall(x, x.add(100)).precision, 0);
   EXPECT_EQ(precision_recall(x, x.add(100)).recall, 0);
 }
 
 TEST(ImageFigures, AreThoseAskedForWithAFloorFromTheReferenceAlone) {
-  const FeatureExtractor::Output reference{normal(1, 60, 6), normal(2, 60, 4), normal(3, 60, 5)};
-  const FeatureExtractor::Output near{normal(4, 50, 6), normal(5, 50, 4), normal(6, 50, 5)};
+  const FeatureExtractor::Output reference{test::normal_rows(1, 60, 6), test::normal_rows(2, 60, 4),
+                                           test::normal_rows(3, 60, 5)};
+  const FeatureExtractor::Output near{test::normal_rows(4, 50, 6), test::normal_rows(5, 50, 4),
+                                      test::normal_rows(6, 50, 5)};
   const FeatureExtractor::Output far{near.features + 3, near.logits, near.spatial + 3};
   const auto a = image_figures(near, reference, metrics_from(near), 7);
   const auto b = image_figures(far, reference, metrics_from(far), 7);
@@ -104,8 +100,8 @@ TEST(ImageFigures, AreThoseAskedForWithAFloorFromTheReferenceAlone) {
 }
 
 TEST(ImageFigures, RefuseWhatCannotBeComputed) {
-  const FeatureExtractor::Output plain{normal(1, 20, 3), {}, {}};
-  const FeatureExtractor::Output few{normal(1, 7, 3), {}, {}};
+  const FeatureExtractor::Output plain{test::normal_rows(1, 20, 3), {}, {}};
+  const FeatureExtractor::Output few{test::normal_rows(1, 7, 3), {}, {}};
   EXPECT_EQ(metrics_from(plain).size(), 3U);
   const auto say = [](const auto& x, const auto& y, ImageMetric metric) {
     return refusal(ErrorKind::kInput, [&] { image_figures(x, y, {metric}, 0); });

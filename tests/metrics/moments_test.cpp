@@ -5,20 +5,14 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "bitdiff/base/random.h"
+#include "tests/support/normal_rows.h"
 
 namespace bitdiff {
 namespace {
 
-Tensor normal(uint64_t seed, int64_t rows, int64_t width) {
-  std::vector<int64_t> numbers(rows);
-  for (int64_t i = 0; i < rows; ++i) numbers[i] = i;
-  return Streams(seed, numbers).normal({rows, width});
-}
-
 TEST(Moments, AreTheSameInWhateverPiecesTheVectorsCome) {
   // Far from zero, where sums of squares would lose their digits.
-  const auto x = normal(1, 9000, 5).add(1000);
+  const auto x = test::normal_rows(1, 9000, 5).add(1000);
   Moments whole, pieces, second;
   whole.add(x);
   pieces.add(x.slice(0, 0, 1));
@@ -48,7 +42,7 @@ TEST(FrechetDistance, OfDiagonalCovariancesIsTheClosedForm) {
 }
 
 TEST(FrechetDistance, IsSymmetricAndZeroToItself) {
-  const auto x = normal(1, 40, 8), y = normal(2, 50, 8).mul(2);
+  const auto x = test::normal_rows(1, 40, 8), y = test::normal_rows(2, 50, 8).mul(2);
   EXPECT_NEAR(frechet_distance(x, y), frechet_distance(y, x), 1e-10);
   EXPECT_NEAR(frechet_distance(x, x), 0, 1e-10);
   EXPECT_GT(frechet_distance(x, y), 1);
@@ -56,7 +50,8 @@ TEST(FrechetDistance, IsSymmetricAndZeroToItself) {
 
 TEST(FrechetDistance, OfFewerVectorsThanDimensionsIsTheTraceNormOfTheirProducts) {
   // Tr (S1^.5 S2 S1^.5)^.5 is the sum of the singular values of A B^T for S1 = A^T A, S2 = B^T B.
-  const auto x = normal(3, 12, 64).to(at::kDouble), y = normal(4, 9, 64).to(at::kDouble).add(0.3);
+  const auto x = test::normal_rows(3, 12, 64).to(at::kDouble),
+             y = test::normal_rows(4, 9, 64).to(at::kDouble).add(0.3);
   const auto a = (x - x.mean(0)) / std::sqrt(11.0), b = (y - y.mean(0)) / std::sqrt(8.0);
   const auto roots = at::linalg_svdvals(at::matmul(a, b.t())).sum();
   const double expected =
