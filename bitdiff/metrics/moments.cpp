@@ -1,10 +1,12 @@
 #include "bitdiff/metrics/moments.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/linalg_eigvalsh.h>
+#include <ATen/ops/linalg_svdvals.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/outer.h>
 
@@ -16,6 +18,12 @@ constexpr int64_t kPiece = 4096;  // Vectors that are made float64 at once.
 Tensor square_root_of_diagonal(const Tensor& eigenvalues) {
   // Rounding leaves the zero eigenvalues of a singular matrix a little below zero.
   return eigenvalues.clamp_min(0).sqrt();
+}
+
+// A with A^T A = the covariance of x.
+Tensor factor_of(const Tensor& x) {
+  TORCH_CHECK(x.size(0) > 1, "a covariance takes two vectors, got ", x.size(0));
+  return (x - x.mean(0)).div_(std::sqrt(static_cast<double>(x.size(0) - 1)));
 }
 
 Moments moments_of(const Tensor& features) {
@@ -70,7 +78,19 @@ double frechet_distance(const Tensor& mean1, const Tensor& covariance1, const Te
   return distance.item<double>();
 }
 
+double frechet_distance_of_few(const Tensor& features1, const Tensor& features2) {
+  const auto x = features1.to(at::kDouble), y = features2.to(at::kDouble);
+  const auto a = factor_of(x), b = factor_of(y);
+  const auto trace_root = at::linalg_svdvals(at::matmul(a, b.t())).sum();
+  const auto distance =
+      (x.mean(0) - y.mean(0)).square().sum() + a.square().sum() + b.square().sum() - 2 * trace_root;
+  return distance.item<double>();
+}
+
 double frechet_distance(const Tensor& features1, const Tensor& features2) {
+  if (features1.size(0) + features2.size(0) <= features1.size(1)) {
+    return frechet_distance_of_few(features1, features2);
+  }
   const auto a = moments_of(features1), b = moments_of(features2);
   return frechet_distance(a.mean(), a.covariance(), b.mean(), b.covariance());
 }

@@ -70,17 +70,17 @@ class Eval : public ::testing::Test {
 
 TEST_F(Eval, ComparesImagesHoweverTheyAreStored) {
   write_network();
-  const auto images = pictures(12);
+  const auto images = pictures(8);
   write_npz(folder_ / "first.npz", {{"arr_0", images}});
   write_npz(folder_ / "last.npz", {{"x", images.permute({0, 2, 3, 1}).contiguous()}});
   fs::create_directories(folder_ / "folder");
-  for (int64_t i = 0; i < 12; ++i) {
+  for (int64_t i = 0; i < 8; ++i) {
     write_png(folder_ / "folder" / str(char('a' + i), ".png"), images[i]);
   }
 
   ASSERT_EQ(eval("first.npz", "folder", json()), 0) << said_;
   for (const auto* word : {"inception-2015-12-05, weights sha256 ", "resize tf, float32",
-                           "12 images", "floor", "fid", "kid", "is", "recall", "sfid"}) {
+                           "8 images", "floor", "fid", "kid", "is", "recall", "sfid"}) {
     expect_contains(said_, word);
   }
   const auto folder = answer();
@@ -101,13 +101,13 @@ TEST_F(Eval, ComparesImagesHoweverTheyAreStored) {
 
 TEST_F(Eval, SharesTheWorkAndKeepsIt) {
   write_network();
-  write_npz(folder_ / "s.npz", {{"arr_0", pictures(10)}});
-  write_npz(folder_ / "r.npz", {{"arr_0", pictures(20).slice(0, 8)}});
+  write_npz(folder_ / "s.npz", {{"arr_0", pictures(8)}});
+  write_npz(folder_ / "r.npz", {{"arr_0", pictures(16).slice(0, 8)}});
   const auto part = [&](const std::string& which) {
     return "--metrics kid --work " + path("work") + " " + json() + which;
   };
   ASSERT_EQ(eval("s.npz", "r.npz", part(" --shard 2/2")), 0) << said_;
-  expect_contains(said_, "samples: 10 images are left to the other shards");
+  expect_contains(said_, "samples: 8 images are left to the other shards");
   EXPECT_FALSE(fs::exists(path("out.json")));
   ASSERT_EQ(eval("s.npz", "r.npz", part(" --shard 1/2")), 0) << said_;
   const auto shared = answer();
@@ -127,9 +127,9 @@ TEST_F(Eval, SharesTheWorkAndKeepsIt) {
 TEST_F(Eval, GivesCategoriesTheirColours) {
   write_network();
   const auto palette = at::arange(15).mul(17).to(at::kByte).view({5, 3});
-  const auto categories = at::arange(10 * 16).remainder(5).to(at::kByte).view({10, 1, 4, 4});
+  const auto categories = at::arange(8 * 16).remainder(5).to(at::kByte).view({8, 1, 4, 4});
   const auto colours =
-      palette.index_select(0, categories.flatten().to(at::kLong)).view({10, 4, 4, 3});
+      palette.index_select(0, categories.flatten().to(at::kLong)).view({8, 4, 4, 3});
   write_npz(folder_ / "index.npz", {{"arr_0", categories}});
   write_npz(folder_ / "data.npz", {{"images", categories.squeeze(1)}, {"palette", palette}});
   write_npz(folder_ / "rgb.npz", {{"arr_0", colours}});
