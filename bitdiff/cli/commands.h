@@ -14,11 +14,13 @@ Action add_train(CLI::App& program);
 Action add_sample(CLI::App& program);
 Action add_inspect(CLI::App& program);
 Action add_features(CLI::App& program);
+Action add_tokenizer(CLI::App& program);
 Action add_eval(CLI::App& program);
 Action add_convert(CLI::App& program);
 
 // Each adds its subcommand to `bitdiff eval`.
 Action add_eval_bits(CLI::App& eval);
+Action add_eval_captions(CLI::App& eval);
 Action add_eval_images(CLI::App& eval);
 
 }  // namespace bitdiff

@@ -10,8 +10,10 @@ namespace bitdiff {
 Action add_eval(CLI::App& program) {
   auto* eval = program.add_subcommand("eval", "Measure how good samples are.");
   eval->require_subcommand(1);
-  const std::vector<std::pair<std::string, Action>> actions = {{"bits", add_eval_bits(*eval)},
-                                                               {"images", add_eval_images(*eval)}};
+  const std::vector<std::pair<std::string, Action>> actions = {
+      {"bits", add_eval_bits(*eval)},
+      {"captions", add_eval_captions(*eval)},
+      {"images", add_eval_images(*eval)}};
   return [eval, actions] {
     for (const auto& [name, action] : actions) {
       if (eval->got_subcommand(name)) return action();

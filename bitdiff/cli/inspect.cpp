@@ -7,6 +7,7 @@
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/cli/commands.h"
+#include "bitdiff/data/sentencepiece.h"
 #include "bitdiff/io/image.h"
 #include "bitdiff/io/npz.h"
 #include "bitdiff/io/safetensors.h"
@@ -36,6 +37,13 @@ Json describe_tensors(const NamedTensors& tensors) {
     list.push_back(entry);
   }
   return list;
+}
+
+Json describe_tokenizer(const Tokenizer& tokenizer) {
+  return {{"kind", "tokenizer"},
+          {"pieces", tokenizer.size()},
+          {"eos", tokenizer.eos()},
+          {"pad", tokenizer.pad()}};
 }
 
 Json describe_checkpoint(const fs::path& path) {
@@ -70,9 +78,10 @@ Json describe(const fs::path& path) {
   if (extension == ".png" || extension == ".jpg" || extension == ".jpeg") {
     return {{"kind", "image"}, {"shape", read_image(path).sizes().vec()}};
   }
+  if (extension == ".model") return describe_tokenizer(*load_sentencepiece(path));
   throw InputError(path.string(),
                    ": expected a run or checkpoint folder, .safetensors, .npz, .npy, ",
-                   ".png or .jpg");
+                   ".png, .jpg or .model");
 }
 
 /// "key: value" lines; a list of tensors as one line each.
@@ -109,7 +118,8 @@ Action add_inspect(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   auto* command = program.add_subcommand("inspect", "Validate and describe a file or a run.");
   command
-      ->add_option("path", flags->path, "run, checkpoint, .safetensors, .npz, .npy, .png or .jpg")
+      ->add_option("path", flags->path,
+                   "run, checkpoint, .safetensors, .npz, .npy, .png, .jpg or .model")
       ->required()
       ->type_name("FILE|RUN");
   command->add_flag("--json", flags->json, "print JSON");

@@ -15,9 +15,11 @@
 #include "bitdiff/cli/output_path.h"
 #include "bitdiff/cli/progress.h"
 #include "bitdiff/cli/sampling_flags.h"
+#include "bitdiff/io/atomic_file.h"
 #include "bitdiff/io/npz.h"
 #include "bitdiff/model/checkpoint.h"
 #include "bitdiff/report/sheet.h"
+#include "bitdiff/report/texts.h"
 
 namespace bitdiff {
 namespace {
@@ -48,9 +50,17 @@ std::pair<int64_t, int64_t> range_of(const Flags& flags) {
 
 /// Refuses what cannot be written before hours are spent on it.
 void check_out(const std::filesystem::path& out, const DataInfo& data) {
+  const bool text = data.text.tokenizer != nullptr;
+  if (out.empty()) {
+    if (text) return;
+    throw UsageError("sample: expected --out FILE, for these samples are no text to be printed");
+  }
   const auto extension = out.extension();
-  if (extension != ".npz" && extension != ".png") {
-    throw UsageError("--out ", out.string(), ": expected a name that ends in .npz or .png");
+  if (extension != ".npz" && extension != ".png" && extension != ".txt") {
+    throw UsageError("--out ", out.string(), ": expected a name that ends in .npz, .png or .txt");
+  }
+  if (extension == ".txt" && !text) {
+    throw UsageError("--out ", out.string(), ": these samples are no text; write a .npz");
   }
   if (extension == ".png" && !is_picture(data)) {
     throw UsageError("--out ", out.string(), ": these samples are no pictures; write a .npz");
@@ -65,13 +75,18 @@ void write(const Flags& flags, const Drawn& drawn, const DataInfo& data,
     NamedTensors arrays{{"arr_0", drawn.x}};
     if (drawn.label.defined()) arrays.emplace_back("arr_1", drawn.label);
     write_npz(out, arrays);
+  } else if (out.extension() == ".txt") {
+    write_file_atomically(out, to_text(drawn.x, data.text));
+  } else if (out.empty()) {
+    std::cout << to_text(drawn.x, data.text);
   } else {
     write_sheet(out, drawn.x, data,
                 {{"Software", "bitdiff"},
                  {"Comment", str("seed ", flags.sampling.seed, ", steps ", options.steps, ", td ",
                                  options.td)}});
   }
-  std::cerr << "wrote " << drawn.x.size(0) << " samples to " << flags.out;
+  std::cerr << (out.empty() ? "drew " : "wrote ") << drawn.x.size(0) << " samples"
+            << (out.empty() ? "" : " to " + flags.out);
   if (drawn.invalid > 0) {
     std::cerr << "; " << drawn.invalid << " of " << drawn.x.numel()
               << " values had bits that are no code and took the nearest";
@@ -93,7 +108,7 @@ int sample(const Flags& flags) {
   std::vector<Tensor> label;
   int64_t invalid = 0;
   {
-    Progress progress("sample", 0, end - begin, "images", 1);
+    Progress progress("sample", 0, end - begin, model.data.text.tokenizer ? "texts" : "images", 1);
     for (int64_t at = begin; at < end;) {
       const int64_t next = std::min((at / chunk + 1) * chunk, end);
       const auto drawn = draw(model, options, at, next);
@@ -115,9 +130,11 @@ Action add_sample(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   auto* command = program.add_subcommand("sample", "Draw samples from a trained model.");
   flags->sampling.add_to(*command);
-  command->add_option("--out", flags->out, "samples as arr_0 of a .npz, or as a sheet of pictures")
-      ->required()
-      ->type_name("FILE.npz|FILE.png");
+  command
+      ->add_option(
+          "--out", flags->out,
+          "samples as arr_0 of a .npz, as a sheet of pictures or as text; text is printed without")
+      ->type_name("FILE.npz|FILE.png|FILE.txt");
   command->add_option("--num", flags->num, "draw samples 0 to N-1")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));

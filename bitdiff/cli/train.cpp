@@ -11,8 +11,11 @@
 #include "bitdiff/cli/progress.h"
 #include "bitdiff/cli/stop_signal.h"
 #include "bitdiff/data/split.h"
+#include "bitdiff/data/tokenizer.h"
+#include "bitdiff/io/atomic_file.h"
 #include "bitdiff/model/draw.h"
 #include "bitdiff/report/sheet.h"
+#include "bitdiff/report/texts.h"
 #include "bitdiff/train/run_folder.h"
 #include "bitdiff/train/run_options.h"
 
@@ -59,10 +62,16 @@ struct Run {
   }
 
   void draw_sheet() const {
-    if (!is_picture(model.data)) return;
+    const auto& text = model.data.text;
+    if (!text.tokenizer && !is_picture(model.data)) return;
     const Ema::Scope averaged(trainer.ema());
     const auto drawn = draw(model, {.generate = options.sample}, 0, kSheet);
-    write_sheet(folder.sample(trainer.step()), drawn.x, model.data);
+    const auto path = folder.sample(trainer.step(), text.tokenizer ? ".txt" : ".png");
+    if (text.tokenizer) {
+      write_file_atomically(path, to_text(drawn.x, text));
+    } else {
+      write_sheet(path, drawn.x, model.data);
+    }
   }
 };
 
@@ -70,7 +79,8 @@ struct Run {
 int loop(const Run& run, StopSignal& stop) {
   const auto& train = run.options.train;
   const auto batch = static_cast<double>(train.batch);
-  Progress progress("train", run.trainer.step(), train.steps, "images", batch);
+  Progress progress("train", run.trainer.step(), train.steps,
+                    run.model.data.text.tokenizer ? "texts" : "images", batch);
   std::string held_out_note;
   while (!run.finished()) {
     const auto update = run.trainer.update();
@@ -98,6 +108,22 @@ int loop(const Run& run, StopSignal& stop) {
   return 0;
 }
 
+/// Refuses to go on from a checkpoint that this config would give another meaning.
+void check_resumed(const std::string& where, const Checkpoint& checkpoint,
+                   const RunOptions& options, const Model& model) {
+  if (checkpoint.seed != options.train.seed) {
+    throw UsageError(where, ": was trained with seed ", checkpoint.seed, ", asked for ",
+                     options.train.seed, "; resume with --seed ", checkpoint.seed);
+  }
+  const auto model_of = [](const DataInfo& data) {
+    return data.text.tokenizer ? data.text.tokenizer->model() : "";
+  };
+  if (model_of(checkpoint.data) != model_of(model.data)) {
+    throw UsageError(where, ": was trained with another tokenizer than data.tokenizer = ",
+                     options.data.tokenizer, "; its own is tokenizer.model in this folder");
+  }
+}
+
 int train(const Flags& flags) {
   StopSignal stop;
   auto options = options_of(flags);
@@ -112,10 +138,7 @@ int train(const Flags& flags) {
   if (flags.resume) {
     const auto path = find_checkpoint(flags.out);
     const auto checkpoint = load_checkpoint(path);
-    if (checkpoint.seed != options.train.seed) {
-      throw UsageError(path.string(), ": was trained with seed ", checkpoint.seed, ", asked for ",
-                       options.train.seed, "; resume with --seed ", checkpoint.seed);
-    }
+    check_resumed(path.string(), checkpoint, options, model);
     trainer.resume(path.string(), checkpoint);
   }
   folder.rewind_metrics(trainer.step());
@@ -123,6 +146,10 @@ int train(const Flags& flags) {
   folder.write_config(config);
   std::cerr << "training " << model.parameters.count() << " parameters on " << split.train->size()
             << " examples into " << flags.out << "\n";
+  if (const int64_t cut = model.data.text.cut; cut > 0) {
+    std::cerr << cut << " lines are longer than data.length = " << options.data.length
+              << " tokens with the end of sentence and were cut\n";
+  }
   return loop({.options = options,
                .config = config,
                .folder = folder,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,17 @@ struct Batch {
   Tensor label;  ///< int64 [B] in [0, classes), or undefined when the set has no labels.
 };
 
+class Tokenizer;
+
+/// How examples are text.
+struct TextInfo {
+  std::shared_ptr<const Tokenizer> tokenizer = {};  ///< Null: they are no text.
+  /// True: an example is a line of text: its tokens, eos, then pad. False: it is a window of
+  /// running text, where every line ends with eos.
+  bool lines = true;
+  int64_t cut = 0;  ///< Lines that were longer than an example and lost their end.
+};
+
 /// What one needs to know of a data set to build a model for it and to show its samples.
 struct DataInfo {
   std::vector<int64_t> shape;               ///< [C, *S] of one example.
@@ -21,6 +33,7 @@ struct DataInfo {
   int64_t classes = 0;                      ///< 0: no labels.
   /// 3 * K numbers in 0..255, the colour of each category; or empty.
   std::vector<int64_t> palette = {};
+  TextInfo text = {};
 };
 
 /// Examples that can be had in any order.

@@ -4,6 +4,7 @@
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/data/images.h"
+#include "bitdiff/data/text.h"
 
 namespace bitdiff {
 namespace {
@@ -19,11 +20,22 @@ std::shared_ptr<const Dataset> open_cifar10(const DataOptions& options) {
   return bitdiff::open_cifar10(files, !options.labels.empty(), options.shrink);
 }
 
+std::shared_ptr<const Dataset> open_text(const DataOptions& options) {
+  if (!options.labels.empty() || options.flip) {
+    throw UsageError("data.", options.flip ? "flip" : "labels", ": text has none; leave it out");
+  }
+  return bitdiff::open_text(
+      options.path,
+      {.tokenizer = options.tokenizer, .length = options.length, .lines = options.lines});
+}
+
 }  // namespace
 
 const Words<Source>& source_words() {
-  static const Words<Source> words = {
-      {"array", Source::kArray}, {"cifar10", Source::kCifar10}, {"images", Source::kImages}};
+  static const Words<Source> words = {{"array", Source::kArray},
+                                      {"cifar10", Source::kCifar10},
+                                      {"images", Source::kImages},
+                                      {"text", Source::kText}};
   return words;
 }
 
@@ -39,6 +51,8 @@ std::shared_ptr<const Dataset> open_dataset(const DataOptions& options) {
                                         .labels = options.labels});
     case Source::kCifar10:
       return open_cifar10(options);
+    case Source::kText:
+      return open_text(options);
     default:
       return open_images(options.path, {.size = options.size, .labels = options.labels});
   }

@@ -16,6 +16,7 @@ enum class Source {
   kArray,    ///< A .npy or .npz of integers.
   kCifar10,  ///< A folder of CIFAR-10 binaries, or one of them.
   kImages,   ///< A folder or tar of PNG and JPEG files.
+  kText,     ///< A file of text.
 };
 
 const Words<Source>& source_words();
@@ -31,6 +32,9 @@ struct DataOptions {
   CifarPart part = CifarPart::kTrain;
   int64_t shrink = 1;
   std::string labels;
+  std::string tokenizer;
+  int64_t length = 64;
+  bool lines = true;
   bool flip = false;    ///< For the loader.
   int64_t holdout = 0;  ///< For split_holdout.
 
@@ -51,6 +55,9 @@ struct DataOptions {
     v.text("labels", labels,
            "empty: none; array: name of the labels; cifar10: \"classes\"; images: \"folders\" or a "
            "file of lines \"name label\"");
+    v.text("tokenizer", tokenizer, "text: \"bytes\" or the file of a SentencePiece model");
+    v.number("length", length, between(2, 1 << 20), "text: tokens of an example");
+    v.flag("lines", lines, "text: each line is an example; else windows of running text");
     v.flag("flip", flip, "mirror half of the training examples");
     v.number("holdout", holdout, at_least(0), "examples kept out of training to test on");
   }

@@ -8,6 +8,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "bitdiff/base/error.h"
+#include "bitdiff/data/tokenizer.h"
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/io/safetensors.h"
 
@@ -18,18 +19,26 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kBitOrder = "least significant first";
+constexpr const char* kTokenizerFile = "tokenizer.model";
+
+Json json_of(const TextInfo& text) {
+  return {{"tokenizer", text.tokenizer->model().empty() ? "bytes" : kTokenizerFile},
+          {"lines", text.lines}};
+}
 
 Json json_of(const Checkpoint& checkpoint) {
   const auto& data = checkpoint.data;
-  return {{"format", 1},
-          {"step", checkpoint.step},
-          {"seed", checkpoint.seed},
-          {"bit_order", kBitOrder},
-          {"data",
-           {{"shape", data.shape},
-            {"categories", data.categories},
-            {"classes", data.classes},
-            {"palette", data.palette}}}};
+  Json json{{"format", 1},
+            {"step", checkpoint.step},
+            {"seed", checkpoint.seed},
+            {"bit_order", kBitOrder},
+            {"data",
+             {{"shape", data.shape},
+              {"categories", data.categories},
+              {"classes", data.classes},
+              {"palette", data.palette}}}};
+  if (data.text.tokenizer) json["data"]["text"] = json_of(data.text);
+  return json;
 }
 
 std::string read_text(const fs::path& path) {
@@ -38,6 +47,13 @@ std::string read_text(const fs::path& path) {
   text << file.rdbuf();
   if (!file) throw InputError(path.string(), ": cannot be read; expected a file of a checkpoint");
   return text.str();
+}
+
+/// `folder`: of the checkpoint.
+TextInfo read_text_info(const fs::path& folder, const Json& text) {
+  const std::string name = text.at("tokenizer");
+  const auto tokenizer = name == "bytes" ? name : (folder / kTokenizerFile).string();
+  return {.tokenizer = load_tokenizer(tokenizer), .lines = text.at("lines")};
 }
 
 void read_state(const fs::path& path, Checkpoint& checkpoint) {
@@ -58,12 +74,20 @@ void read_state(const fs::path& path, Checkpoint& checkpoint) {
     checkpoint.data.categories = data.at("categories").get<std::vector<int64_t>>();
     checkpoint.data.classes = data.at("classes");
     checkpoint.data.palette = data.at("palette").get<std::vector<int64_t>>();
+    if (data.contains("text")) {
+      checkpoint.data.text = read_text_info(path.parent_path(), data["text"]);
+    }
   } catch (const Json::exception& error) {
     throw InputError(path.string(), ": not the state of a checkpoint: ", error.what());
   }
   const auto& shape = checkpoint.data.shape;
   if (shape.size() < 2 || std::any_of(shape.begin(), shape.end(), [](auto n) { return n < 1; })) {
     throw InputError(path.string(), ": data.shape: expected [C, ...] of positive sizes");
+  }
+  const auto& text = checkpoint.data.text;
+  if (text.tokenizer && checkpoint.data.categories != std::vector{text.tokenizer->size()}) {
+    throw InputError(path.string(), ": data.categories: expected [", text.tokenizer->size(),
+                     "], the size of the tokenizer; they belong to different checkpoints");
   }
 }
 
@@ -96,6 +120,10 @@ void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
   write_safetensors(temporary / "model.safetensors", {detached(checkpoint.weights), {}});
   write_safetensors(temporary / "ema.safetensors", {detached(checkpoint.ema), {}});
   write_safetensors(temporary / "optimizer.safetensors", {detached(checkpoint.optimizer), {}});
+  if (const auto& tokenizer = checkpoint.data.text.tokenizer;
+      tokenizer && !tokenizer->model().empty()) {
+    write_file_atomically(temporary / kTokenizerFile, tokenizer->model());
+  }
   publish_folder(temporary, folder);
 }
 

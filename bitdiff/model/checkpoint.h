@@ -18,6 +18,7 @@ namespace bitdiff {
 ///   model.safetensors      the weights
 ///   ema.safetensors        their average, which sampling uses
 ///   optimizer.safetensors  moments, for training to go on
+///   tokenizer.model        of text, unless its tokens are bytes
 struct Checkpoint {
   std::string config;
   int64_t step = 0;

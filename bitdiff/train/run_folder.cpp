@@ -49,8 +49,8 @@ fs::path RunFolder::checkpoint(int64_t step) const {
   return path_ / "checkpoints" / checkpoint_name(step);
 }
 
-fs::path RunFolder::sample(int64_t step) const {
-  return path_ / "samples" / (checkpoint_name(step) + ".png");
+fs::path RunFolder::sample(int64_t step, const std::string& extension) const {
+  return path_ / "samples" / (checkpoint_name(step) + extension);
 }
 
 void RunFolder::write_config(const std::string& text) const {

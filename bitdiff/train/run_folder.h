@@ -20,7 +20,8 @@ class RunFolder {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoint(int64_t step) const;
-  std::filesystem::path sample(int64_t step) const;
+  /// `extension`: ".png" or ".txt".
+  std::filesystem::path sample(int64_t step, const std::string& extension) const;
 
   void write_config(const std::string& text) const;
 

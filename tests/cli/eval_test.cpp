@@ -1,11 +1,7 @@
 // `bitdiff eval images` and `bitdiff convert` from outside, with Inception of random weights.
 
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
-#include <sys/wait.h>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -13,20 +9,14 @@
 #include "bitdiff/io/image.h"
 #include "bitdiff/io/npz.h"
 #include "bitdiff/io/safetensors.h"
+#include "tests/cli/program.h"
 #include "tests/support/random_inception.h"
-#include "tests/support/temporary_folder.h"
 
 namespace bitdiff {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-
-std::string content(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 // uint8 [count, 3, 8, 8], no two alike.
 Tensor pictures(int64_t count) {
@@ -38,21 +28,12 @@ Tensor pictures(int64_t count) {
       .view({count, 3, 8, 8});
 }
 
-class Eval : public ::testing::Test {
+class Eval : public ProgramTest {
  protected:
   void write_network() {
     TensorFile file{{}, {{"bitdiff.features", "inception"}}};
     make_inception(random_weights(file.tensors), InceptionResize::kTf, "");
     write_safetensors(folder_ / "net.safetensors", file);
-  }
-
-  /// Runs `bitdiff arguments`; returns the exit code. What it said is in said_.
-  int run(const std::string& arguments) {
-    const auto log = path("log");
-    const int status =
-        std::system(str(BITDIFF_PROGRAM, " ", arguments, " >", log, " 2>&1").c_str());
-    said_ = content(log);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
   int eval(const std::string& samples, const std::string& reference, const std::string& more) {
@@ -62,10 +43,6 @@ class Eval : public ::testing::Test {
 
   Json answer() const { return Json::parse(content(path("out.json"))); }
   std::string json() const { return "--json " + path("out.json"); }
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
-
-  TemporaryFolder folder_;
-  std::string said_;
 };
 
 TEST_F(Eval, ComparesImagesHoweverTheyAreStored) {

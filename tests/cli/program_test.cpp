@@ -1,14 +1,14 @@
 // The program from outside: what a person types, what is on the disk and the exit code after it.
 
+#include "tests/cli/program.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <fcntl.h>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
 #include <sys/file.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <ATen/ATen.h>
@@ -17,20 +17,13 @@
 #include "bitdiff/io/image.h"
 #include "bitdiff/io/npz.h"
 #include "bitdiff/io/safetensors.h"
-#include "tests/support/temporary_folder.h"
 
 namespace bitdiff {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string content(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-class Program : public ::testing::Test {
+class Program : public ProgramTest {
  protected:
   void SetUp() override {
     write_npz(folder_ / "data.npz",
@@ -42,22 +35,9 @@ class Program : public ::testing::Test {
                       "eval_every = 2\nsample_every = 4\n[sample]\nsteps = 3\n"));
   }
 
-  /// Runs `bitdiff arguments`; returns the exit code. What it said is in said_.
-  int run(const std::string& arguments) {
-    const auto log = (folder_ / "log").string();
-    const int status =
-        std::system(str(BITDIFF_PROGRAM, " ", arguments, " >", log, " 2>&1").c_str());
-    said_ = content(log);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
   std::string train(const std::string& out, const std::string& more = "") const {
     return str("train ", path("tiny.toml"), " --out ", path(out), " ", more);
   }
-
-  TemporaryFolder folder_;
-  std::string said_;
 };
 
 TEST_F(Program, TrainsAndLeavesARunFolder) {

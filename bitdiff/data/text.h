@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "bitdiff/data/dataset.h"
+#include "bitdiff/data/tokenizer.h"
+
+namespace bitdiff {
+
+struct TextOptions {
+  std::string tokenizer;  ///< "bytes", or the file of a SentencePiece model.
+  int64_t length = 64;    ///< L: tokens of an example.
+  bool lines = true;      ///< See TextInfo.
+};
+
+/// The lines of a text file as sequences of tokens [1, L], K = the tokenizer's size; see TextInfo
+/// for what an example is. Throws InputError or UsageError.
+std::shared_ptr<const Dataset> open_text(const std::filesystem::path& path,
+                                         const TextOptions& options);
+
+/// The text of one example, int [1, L] or [L]. Of a line: up to the first eos. Of running text:
+/// all of it, each eos a line feed.
+std::string text_of(const TextInfo& info, const Tensor& tokens);
+
+}  // namespace bitdiff
