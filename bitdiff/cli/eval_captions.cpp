@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <c10/util/Exception.h>
+
 #include "bitdiff/cli/commands.h"
 #include "bitdiff/cli/output_path.h"
 #include "bitdiff/io/atomic_file.h"
