@@ -6,6 +6,8 @@
 #include <sstream>
 #include <utility>
 
+#include <c10/util/Exception.h>
+
 #include "bitdiff/base/error.h"
 #include "bitdiff/data/text_lines.h"
 #include "bitdiff/io/file.h"
