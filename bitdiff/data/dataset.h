@@ -13,6 +13,8 @@ namespace bitdiff {
 struct Batch {
   Tensor x;      ///< uint8, int32 or int64 [B, C, *S], each in [0, categories).
   Tensor label;  ///< int64 [B] in [0, classes), or undefined when the set has no labels.
+  /// What x describes: uint8 pixels [B, 3, H, W] or float32 features [B, M, D]; or undefined.
+  Tensor image = {};
 };
 
 class Tokenizer;
@@ -34,6 +36,9 @@ struct DataInfo {
   /// 3 * K numbers in 0..255, the colour of each category; or empty.
   std::vector<int64_t> palette = {};
   TextInfo text = {};
+  /// Of the image an example describes: [3, H, W] of pixels, or [M, D] of features; or empty.
+  std::vector<int64_t> image_shape = {};
+  int64_t missing = 0;  ///< Captions left out because the folder lacks their images.
 };
 
 /// Examples that can be had in any order.

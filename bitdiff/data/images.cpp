@@ -10,6 +10,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <c10/util/Exception.h>
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/io/file.h"
@@ -113,15 +114,9 @@ class Images final : public Dataset {
 
   Batch get(std::span<const int64_t> indices) const override {
     const int64_t count = static_cast<int64_t>(indices.size()), side = info_.shape[1];
-    Batch batch{at::empty({count, 3, side, side}, at::kByte),
-                labels_.empty() ? Tensor() : at::empty({count}, at::kLong)};
-    auto* const pixels = batch.x.mutable_data_ptr<uint8_t>();
-    at::parallel_for(0, count, kImagesPerThread, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const auto image = square(images_.at(indices[i]), side);
-        std::memcpy(pixels + i * image.numel(), image.const_data_ptr(), image.nbytes());
-      }
-    });
+    Batch batch{
+        stack_images(count, side, [&](int64_t i) { return square(images_.at(indices[i]), side); }),
+        labels_.empty() ? Tensor() : at::empty({count}, at::kLong)};
     if (batch.label.defined()) {
       auto* const label = batch.label.mutable_data_ptr<int64_t>();
       for (int64_t i = 0; i < count; ++i) label[i] = labels_[indices[i]];
@@ -130,9 +125,6 @@ class Images final : public Dataset {
   }
 
  private:
-  // Fewer are not worth waking a thread for.
-  static constexpr int64_t kImagesPerThread = 8;
-
   std::vector<std::string> label_names(const std::string& labels) const {
     if (labels == "folders") return folder_names(*files_, images_);
     const auto& names = files_->names();
@@ -159,6 +151,21 @@ bool is_image_name(const std::string& name) {
   auto extension = fs::path(name).extension().string();
   for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
+}
+
+Tensor stack_images(int64_t count, int64_t side, const std::function<Tensor(int64_t)>& image) {
+  constexpr int64_t kImagesPerThread = 8;  // Fewer are not worth waking a thread for.
+  auto all = at::empty({count, 3, side, side}, at::kByte);
+  auto* const pixels = all.mutable_data_ptr<uint8_t>();
+  at::parallel_for(0, count, kImagesPerThread, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto one = image(i);
+      TORCH_CHECK(one.sizes() == IntArrayRef({3, side, side}) && one.is_contiguous(),
+                  "expected a contiguous image [3, ", side, ", ", side, "], got ", one.sizes());
+      std::memcpy(pixels + i * one.numel(), one.const_data_ptr(), one.nbytes());
+    }
+  });
+  return all;
 }
 
 std::shared_ptr<const Dataset> open_images(const fs::path& root, const ImageOptions& options) {

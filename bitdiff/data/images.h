@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +22,10 @@ struct ImageOptions {
 
 /// Whether a file of this name is taken for an image: .png, .jpg or .jpeg.
 bool is_image_name(const std::string& name);
+
+/// `image(i)`, uint8 [3, side, side], for i in [0, count), side by side: uint8 [count, 3, side,
+/// side]. Made on all of ATen's threads; throws what one of them threw.
+Tensor stack_images(int64_t count, int64_t side, const std::function<Tensor(int64_t)>& image);
 
 /// The PNG and JPEG files below a folder or in a tar (see io/file_tree.h), in the order of their
 /// paths, as uint8 [3, size, size]: shrunk by area until the shorter side fits, then cut to the

@@ -27,8 +27,10 @@ void mirror_some(const Tensor& x, const Tensor& coins) {
       return mirror<uint8_t>(x, coins);
     case at::kInt:
       return mirror<int32_t>(x, coins);
-    default:
+    case at::kLong:
       return mirror<int64_t>(x, coins);
+    default:
+      TORCH_CHECK(false, "expected categories or pixels to mirror, got ", x.scalar_type());
   }
 }
 
@@ -85,8 +87,9 @@ Batch Loader::read(const Piece& piece) {
   if (!options_.flip || numbers.empty()) return batch;
 
   const auto count = static_cast<int64_t>(numbers.size());
-  batch.x = batch.x.contiguous();
-  mirror_some(batch.x, Streams(options_.seed, numbers).fork(Purpose::kFlip).uniform({count}));
+  auto& mirrored = batch.image.defined() ? batch.image : batch.x;
+  mirrored = mirrored.contiguous();
+  mirror_some(mirrored, Streams(options_.seed, numbers).fork(Purpose::kFlip).uniform({count}));
   return batch;
 }
 

@@ -14,7 +14,8 @@ namespace bitdiff {
 struct LoaderOptions {
   int64_t batch = 64;  ///< Examples a step, over all pieces.
   int64_t seed = 0;
-  bool flip = false;     ///< Mirror half of the examples along their last axis.
+  bool flip = false;     ///< Mirror half of the examples, or of the images (pixels) they describe,
+                         ///< along their last axis.
   bool prefetch = true;  ///< Read the same piece of the next step on another thread meanwhile.
 };
 

@@ -3,17 +3,18 @@
 #include <cstring>
 
 #include <ATen/ops/empty.h>
+#include <c10/util/Exception.h>
 
 namespace bitdiff {
-namespace {
 
-// Rows of a contiguous tensor. The calling thread copies them, for a batch is small, and the
-// loader's thread, which is new for each, would have to start others for it.
-Tensor take(const Tensor& x, std::span<const int64_t> indices) {
+// The calling thread copies them, for a batch is small, and the loader's thread, which is new for
+// each, would have to start others for it.
+Tensor take_rows(const Tensor& x, std::span<const int64_t> indices) {
   auto shape = x.sizes().vec();
   shape[0] = static_cast<int64_t>(indices.size());
   auto rows = at::empty(shape, x.options());
-  const auto bytes = static_cast<size_t>(x.stride(0)) * x.element_size();
+  // Not the stride, which can be anything where there is one row.
+  const auto bytes = x.size(0) > 0 ? x.nbytes() / static_cast<size_t>(x.size(0)) : 0;
   const auto* const from = static_cast<const char*>(x.const_data_ptr());
   auto* to = static_cast<char*>(rows.mutable_data_ptr());
   for (const int64_t index : indices) {
@@ -24,8 +25,6 @@ Tensor take(const Tensor& x, std::span<const int64_t> indices) {
   }
   return rows;
 }
-
-}  // namespace
 
 MemoryDataset::MemoryDataset(DataInfo info, const Tensor& x, const Tensor& label)
     : info_(std::move(info)), x_(x.contiguous()) {
@@ -38,7 +37,7 @@ MemoryDataset::MemoryDataset(DataInfo info, const Tensor& x, const Tensor& label
 }
 
 Batch MemoryDataset::get(std::span<const int64_t> indices) const {
-  return {take(x_, indices), label_.defined() ? take(label_, indices) : Tensor()};
+  return {take_rows(x_, indices), label_.defined() ? take_rows(label_, indices) : Tensor()};
 }
 
 }  // namespace bitdiff

@@ -1,10 +1,15 @@
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <utility>
 
 #include "bitdiff/data/dataset.h"
 
 namespace bitdiff {
+
+/// Rows of a contiguous tensor [N, ...], each of `indices` in [0, N), in memory of their own.
+Tensor take_rows(const Tensor& x, std::span<const int64_t> indices);
 
 /// Examples that lie in memory.
 class MemoryDataset final : public Dataset {

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "bitdiff/base/error.h"
+#include "bitdiff/data/captions.h"
 #include "bitdiff/data/images.h"
 #include "bitdiff/data/text.h"
 
@@ -29,20 +30,31 @@ std::shared_ptr<const Dataset> open_text(const DataOptions& options) {
       {.tokenizer = options.tokenizer, .length = options.length, .lines = options.lines});
 }
 
+void check_path(const DataOptions& options) {
+  if (options.path.empty()) {
+    throw UsageError("data.path: expected a file or folder of data, found \"\"");
+  }
+}
+
+std::shared_ptr<const Dataset> captions_of(const CaptionSource& source, const CaptionSplit& split,
+                                           const DataOptions& options) {
+  return open_captions(source.images(), split, text_info_of({.tokenizer = options.tokenizer}),
+                       options.length);
+}
+
 }  // namespace
 
 const Words<Source>& source_words() {
   static const Words<Source> words = {{"array", Source::kArray},
                                       {"cifar10", Source::kCifar10},
                                       {"images", Source::kImages},
-                                      {"text", Source::kText}};
+                                      {"text", Source::kText},
+                                      {"captions", Source::kCaptions}};
   return words;
 }
 
 std::shared_ptr<const Dataset> open_dataset(const DataOptions& options) {
-  if (options.path.empty()) {
-    throw UsageError("data.path: expected a file or folder of data, found \"\"");
-  }
+  check_path(options);
   switch (options.source) {
     case Source::kArray:
       return open_arrays(options.path, {.key = options.key,
@@ -53,9 +65,41 @@ std::shared_ptr<const Dataset> open_dataset(const DataOptions& options) {
       return open_cifar10(options);
     case Source::kText:
       return open_text(options);
+    case Source::kCaptions: {
+      const auto source = open_caption_source(options);
+      return captions_of(source, source.split(options.split), options);
+    }
     default:
       return open_images(options.path, {.size = options.size, .labels = options.labels});
   }
+}
+
+Split open_split(const DataOptions& options, int64_t seed) {
+  if (options.source != Source::kCaptions || options.holdout_split.empty()) {
+    return split_holdout(open_dataset(options), seed, options.holdout);
+  }
+  const auto source = open_caption_source(options);
+  const auto train = source.split(options.split), test = source.split(options.holdout_split);
+  refuse_shared_images(str("data.holdout_split = ", options.holdout_split), train, test);
+  return {captions_of(source, train, options),
+          random_part(captions_of(source, test, options), seed, options.holdout)};
+}
+
+CaptionSource open_caption_source(const DataOptions& options) {
+  check_path(options);
+  if (options.captions.empty()) {
+    throw UsageError("data.captions: expected the file of the captions, found \"\"");
+  }
+  if (!options.labels.empty()) {
+    throw UsageError("data.labels: captions have none; leave it out");
+  }
+  CaptionSource source({.images = options.path,
+                        .captions = options.captions,
+                        .as = {.key = options.key, .size = options.size}});
+  if (options.flip && source.images()->shape().size() != 3) {
+    throw UsageError("data.flip: features have no mirror image; leave it out");
+  }
+  return source;
 }
 
 }  // namespace bitdiff

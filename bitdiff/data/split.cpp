@@ -16,6 +16,18 @@ Batch Subset::get(std::span<const int64_t> indices) const {
   return whole_->get(of_whole);
 }
 
+std::shared_ptr<const Dataset> random_part(const std::shared_ptr<const Dataset>& whole,
+                                           int64_t seed, int64_t count) {
+  if (count < 0 || count > whole->size()) {
+    throw UsageError("holdout: expected a number in 0..", whole->size(), ", for there are ",
+                     whole->size(), " examples to test on, found ", count);
+  }
+  auto order = permutation(seed, Purpose::kHoldout, 0, whole->size());
+  order.resize(count);
+  std::sort(order.begin(), order.end());
+  return std::make_shared<Subset>(whole, std::move(order));
+}
+
 Split split_holdout(const std::shared_ptr<const Dataset>& whole, int64_t seed, int64_t count) {
   if (count < 0 || count >= whole->size()) {
     throw UsageError("holdout: expected a number in 0..", whole->size() - 1, ", for there are ",

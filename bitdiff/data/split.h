@@ -26,6 +26,10 @@ struct Split {
   std::shared_ptr<const Dataset> held_out;
 };
 
+/// `count` random examples, a function of `seed`. Throws UsageError when there are fewer.
+std::shared_ptr<const Dataset> random_part(const std::shared_ptr<const Dataset>& whole,
+                                           int64_t seed, int64_t count);
+
 /// Keeps `count` random examples, a function of `seed`, out of training. Throws UsageError unless
 /// some remain.
 Split split_holdout(const std::shared_ptr<const Dataset>& whole, int64_t seed, int64_t count);

@@ -14,22 +14,9 @@
 namespace bitdiff {
 namespace {
 
-/// One example [1, L] a line: its tokens, eos, pad. Counts the lines that were cut to make room.
-Tensor examples_of_lines(const std::vector<std::string>& lines, TextInfo& info, int64_t length) {
-  const auto& tokenizer = *info.tokenizer;
-  auto x = at::full({static_cast<int64_t>(lines.size()), 1, length}, tokenizer.pad(), at::kInt);
-  auto* row = x.mutable_data_ptr<int32_t>();
-  for (const auto& line : lines) {
-    auto tokens = tokenizer.encode(line);
-    if (static_cast<int64_t>(tokens.size()) > length - 1) {
-      tokens.resize(length - 1);
-      ++info.cut;
-    }
-    tokens.push_back(tokenizer.eos());
-    std::copy(tokens.begin(), tokens.end(), row);
-    row += length;
-  }
-  return x;
+/// Of the smallest type that batches have.
+Tensor compact(const Tensor& x, const TextInfo& info) {
+  return info.tokenizer->size() <= 256 ? x.to(at::kByte) : x;
 }
 
 /// Windows [1, L] one after the other of all lines with an eos after each; what is left at the end
@@ -49,23 +36,44 @@ Tensor examples_of_running_text(const std::string& where, const std::vector<std:
   }
   auto x = at::empty({count, 1, length}, at::kInt);
   std::copy_n(all.begin(), x.numel(), x.mutable_data_ptr<int32_t>());
-  return x;
+  return compact(x, info);
 }
 
 }  // namespace
 
-std::shared_ptr<const Dataset> open_text(const std::filesystem::path& path,
-                                         const TextOptions& options) {
+TextInfo text_info_of(const TextOptions& options) {
   if (options.tokenizer.empty()) {
     throw UsageError("data.tokenizer: expected \"bytes\" or the file of a SentencePiece model,",
                      " found \"\"");
   }
-  TextInfo text{.tokenizer = load_tokenizer(options.tokenizer), .lines = options.lines};
+  return {.tokenizer = load_tokenizer(options.tokenizer), .lines = options.lines};
+}
+
+Tensor examples_of_lines(const std::vector<std::string>& lines, int64_t length, TextInfo& info) {
+  const auto& tokenizer = *info.tokenizer;
+  auto x = at::full({static_cast<int64_t>(lines.size()), 1, length}, tokenizer.pad(), at::kInt);
+  auto* row = x.mutable_data_ptr<int32_t>();
+  for (const auto& line : lines) {
+    auto tokens = tokenizer.encode(line);
+    if (static_cast<int64_t>(tokens.size()) > length - 1) {
+      tokens.resize(length - 1);
+      ++info.cut;
+    }
+    tokens.push_back(tokenizer.eos());
+    std::copy(tokens.begin(), tokens.end(), row);
+    row += length;
+  }
+  return compact(x, info);
+}
+
+std::shared_ptr<const Dataset> open_text(const std::filesystem::path& path,
+                                         const TextOptions& options) {
+  auto text = text_info_of(options);
   const auto lines = read_text_lines(path);
-  auto x = options.lines ? examples_of_lines(lines, text, options.length)
-                         : examples_of_running_text(path.string(), lines, text, options.length);
+  const auto x = options.lines
+                     ? examples_of_lines(lines, options.length, text)
+                     : examples_of_running_text(path.string(), lines, text, options.length);
   const int64_t k = text.tokenizer->size();
-  if (k <= 256) x = x.to(at::kByte);
   DataInfo info{.shape = {1, options.length}, .categories = {k}, .text = std::move(text)};
   return std::make_shared<MemoryDataset>(std::move(info), x, Tensor());
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bitdiff/data/dataset.h"
 #include "bitdiff/data/tokenizer.h"
@@ -15,6 +16,13 @@ struct TextOptions {
   int64_t length = 64;    ///< L: tokens of an example.
   bool lines = true;      ///< See TextInfo.
 };
+
+/// How examples are text that these options name. Throws InputError or UsageError.
+TextInfo text_info_of(const TextOptions& options);
+
+/// One example a line: its tokens, eos, pad; uint8 or int32 [N, 1, length]. Lines that are longer
+/// lose their end, not their eos, and are counted in info.cut.
+Tensor examples_of_lines(const std::vector<std::string>& lines, int64_t length, TextInfo& info);
 
 /// The lines of a text file as sequences of tokens [1, L], K = the tokenizer's size; see TextInfo
 /// for what an example is. Throws InputError or UsageError.

@@ -6,6 +6,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/flip.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include "bitdiff/data/memory_dataset.h"
@@ -132,6 +133,35 @@ TEST(Loader, MirrorsEveryRowOfEveryType) {
   }
 }
 
+// Example i is the token i and describes the image whose rows are 4 * i, ..., 4 * i + 3.
+class Described final : public Dataset {
+ public:
+  const DataInfo& info() const override { return info_; }
+  int64_t size() const override { return 20; }
+  Batch get(std::span<const int64_t> indices) const override {
+    const auto x = at::tensor(at::ArrayRef<int64_t>(indices.data(), indices.size()), at::kLong);
+    const auto image = x.mul(4).reshape({-1, 1, 1, 1}).add(at::arange(4)).expand({-1, 3, 2, 4});
+    return {x.reshape({-1, 1, 1}).expand({-1, 1, 5}).contiguous(), Tensor(), image.to(at::kByte)};
+  }
+
+ private:
+  DataInfo info_{.shape = {1, 5}, .categories = {20}, .image_shape = {3, 2, 4}};
+};
+
+TEST(Loader, MirrorsTheImageThatIsDescribedInsteadOfTheDescription) {
+  const auto data = std::make_shared<Described>();
+  const auto plain = Loader(data, {.batch = 20}).get(0);
+  const auto batch = Loader(data, {.batch = 20, .flip = true}).get(0);
+  EXPECT_TRUE(batch.x.equal(plain.x));
+  std::set<bool> seen;
+  for (int64_t i = 0; i < 20; ++i) {
+    const bool mirrored = !batch.image[i].equal(plain.image[i]);
+    EXPECT_TRUE(batch.image[i].equal(mirrored ? at::flip(plain.image[i], {-1}) : plain.image[i]));
+    seen.insert(mirrored);
+  }
+  EXPECT_EQ(seen.size(), 2U);
+}
+
 TEST(Loader, HandsOnWhatReadingAheadThrew) {
   Loader loader(std::make_shared<Broken>(), {.batch = 2});
   for (int64_t step = 0; step < 3; ++step) {
@@ -139,6 +169,13 @@ TEST(Loader, HandsOnWhatReadingAheadThrew) {
   }
   const auto empty = std::make_shared<Subset>(counted(3), std::vector<int64_t>{});
   expect_contains(refusal(ErrorKind::kInput, [&] { Loader{empty, {}}; }), "empty");
+}
+
+TEST(MemoryDataset, TakesARowWhateverItsStride) {
+  // One column of three, seen as a row: it is contiguous, and a step to the next would be 1.
+  const auto x = at::arange(3).to(at::kInt).reshape({3, 1}).t().unsqueeze(1);
+  const MemoryDataset data({.shape = {1, 3}, .categories = {3}}, x, Tensor());
+  EXPECT_TRUE(data.get(std::vector<int64_t>{0, 0}).x.equal(x.expand({2, 1, 3})));
 }
 
 TEST(Split, PartsTheExamplesByTheSeed) {
