@@ -23,6 +23,7 @@ enum class Purpose : uint64_t {
   kKidSubset,
   kHalves,
   kScoreSplit,
+  kToken,
   kCrop = 32,  // Feature networks are trained anew to the same bits: these keep their numbers.
   kColour,
 };

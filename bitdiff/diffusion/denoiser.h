@@ -10,7 +10,9 @@ namespace bitdiff {
 /// What a sample is conditioned on, and how the network is to be run.
 struct Condition {
   Tensor label;  ///< int64 [B], a class in [0, classes) or -1 for none; or undefined.
-  std::optional<Streams> dropout;  ///< Training: where dropout draws from. Absent: no dropout.
+  /// float32 [B, M, D], what the network looks at (an encoded image); or undefined.
+  Tensor context = {};
+  std::optional<Streams> dropout = {};  ///< Training: where dropout draws from. Absent: no dropout.
 };
 
 /// A network that sees corrupted data and answers with x0, eps or v, as Process::prediction says.

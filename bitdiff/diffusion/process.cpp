@@ -33,15 +33,30 @@ Tensor expected_bits(const Process& process, const Tensor& logits) {
   return at::cat(bits, 1);
 }
 
-/// The mean over all values of -log p(category of x_0).
+/// The -log p(category of x_0) of each value, [B, C, *S].
 Tensor category_loss(const Process& process, const Tensor& logits, const Tensor& x_0) {
   const auto x = process.codec.decode(x_0).x.to(at::kLong);
   std::vector<Tensor> losses;
   for (const auto& part : split_categories(process, logits)) {
     const auto c = static_cast<int64_t>(losses.size());
-    losses.push_back(at::cross_entropy_loss(part, x.select(1, c)));
+    losses.push_back(at::cross_entropy_loss(part, x.select(1, c), {}, at::Reduction::None));
   }
-  return at::stack(losses).mean();
+  return at::stack(losses, 1);
+}
+
+/// The loss of each bit, or of each value, [B, ..., *S].
+Tensor each_loss(const Process& process, const Tensor& out, const Tensor& x_0, const Tensor& eps,
+                 const Tensor& gamma) {
+  switch (process.loss) {
+    case Loss::kL2:
+      return at::mse_loss(process.head == Head::kSoftmax ? expected_bits(process, out) : out,
+                          target_of(process.prediction, x_0, eps, gamma), at::Reduction::None);
+    case Loss::kLogistic:
+      return at::softplus(out * x_0 / -process.codec.scale());
+    case Loss::kSoftmax:
+      return category_loss(process, out, x_0);
+  }
+  TORCH_CHECK(false, "loss_of: unknown loss");
 }
 
 }  // namespace
@@ -69,17 +84,9 @@ Tensor target_of(Prediction prediction, const Tensor& x_0, const Tensor& eps, co
 }
 
 Tensor loss_of(const Process& process, const Tensor& out, const Tensor& x_0, const Tensor& eps,
-               const Tensor& gamma) {
-  switch (process.loss) {
-    case Loss::kL2:
-      return at::mse_loss(process.head == Head::kSoftmax ? expected_bits(process, out) : out,
-                          target_of(process.prediction, x_0, eps, gamma));
-    case Loss::kLogistic:
-      return at::softplus(out * x_0 / -process.codec.scale()).mean();
-    case Loss::kSoftmax:
-      return category_loss(process, out, x_0);
-  }
-  TORCH_CHECK(false, "loss_of: unknown loss");
+               const Tensor& gamma, const Tensor& weight) {
+  const auto each = each_loss(process, out, x_0, eps, gamma);
+  return weight.defined() ? (each * weight).mean() : each.mean();
 }
 
 Tensor estimate_x0(const Process& process, const Tensor& out, const Tensor& x_t,

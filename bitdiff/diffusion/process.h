@@ -29,6 +29,7 @@ struct ProcessOptions {
   Loss loss = Loss::kL2;
   double self_cond_rate = 0.5;
   double label_dropout = 0;
+  double pad_weight = 1;
 
   template <class Visitor>
   void visit(Visitor& v) {
@@ -46,6 +47,8 @@ struct ProcessOptions {
              "share of a training batch that sees its own estimate; 0 turns self-conditioning off");
     v.number("label_dropout", label_dropout, between(0, 1),
              "probability with which training hides a label, for classifier-free guidance");
+    v.number("pad_weight", pad_weight, between(0, 1),
+             "weight in the loss of what comes after the end of a sentence");
   }
 };
 
@@ -59,6 +62,7 @@ struct Process {
   Loss loss = Loss::kL2;
   double self_cond_rate = 0.5;
   double label_dropout = 0;
+  double pad_weight = 1;  ///< For whoever makes the weights that loss_of takes.
 
   /// Of the network's answer: a channel for each bit, or for each category.
   int64_t out_channels() const;
@@ -73,9 +77,10 @@ Tensor target_of(Prediction prediction, const Tensor& x_0, const Tensor& eps, co
 /// The mean loss of the network's answer `out`: a scalar. Over all bits, their squared error or
 /// -log sigmoid(out * x_0 / scale); over all values, the cross-entropy of their categories
 /// (sections B.2 and B.3 of Chen et al., 2022). With Head::kSoftmax the squared error is that of
-/// the bits' expectation.
+/// the bits' expectation. `weight`: float32 [B, 1, *S], which multiplies the loss of each place
+/// before the mean; or undefined.
 Tensor loss_of(const Process& process, const Tensor& out, const Tensor& x_0, const Tensor& eps,
-               const Tensor& gamma);
+               const Tensor& gamma, const Tensor& weight = {});
 
 /// The estimate of x_0 in the network's answer `out` for `x_t`, clipped to [-scale, scale] as in
 /// the authors' code: an estimate outside the bits' range would be fed back and grow. Of logits it

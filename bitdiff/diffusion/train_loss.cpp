@@ -18,6 +18,7 @@ Condition hide_labels(Condition cond, double rate) {
 Condition first_rows(const Condition& cond, int64_t n) {
   Condition first = cond;
   if (cond.label.defined()) first.label = cond.label.slice(0, 0, n);
+  if (cond.context.defined()) first.context = cond.context.slice(0, 0, n);
   if (cond.dropout) first.dropout = cond.dropout->fork(Purpose::kSelfCond).slice(0, n);
   return first;
 }
@@ -25,7 +26,8 @@ Condition first_rows(const Condition& cond, int64_t n) {
 }  // namespace
 
 Tensor train_loss(const Process& process, const Denoiser& net, const Tensor& x,
-                  const Condition& cond, const Streams& streams, int64_t self_cond_rows) {
+                  const Condition& cond, const Streams& streams, int64_t self_cond_rows,
+                  const Tensor& weight) {
   // Binary encoding: discrete to analog bits.
   const auto x_bits = process.codec.encode(x);
 
@@ -48,7 +50,7 @@ Tensor train_loss(const Process& process, const Denoiser& net, const Tensor& x,
 
   // Predict and compute loss.
   const auto out = net.forward(x_crpt, x_pred, gamma, hide_labels(cond, process.label_dropout));
-  return loss_of(process, out, x_bits, eps, gamma);
+  return loss_of(process, out, x_bits, eps, gamma, weight);
 }
 
 }  // namespace bitdiff

@@ -5,10 +5,12 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/addcmul.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 
@@ -16,6 +18,29 @@
 #include "bitdiff/kernels/group_norm.h"
 
 namespace bitdiff {
+namespace {
+
+void check_heads(int64_t channels, int64_t heads) {
+  if (heads < 1 || channels % heads != 0)
+    throw UsageError("a layer of ", channels, " channels does not split into ", heads,
+                     " attention heads; choose a width that is a multiple of the head's");
+}
+
+/// [B, L, n C] -> n tensors [B, heads, L, C / heads].
+std::vector<Tensor> split_heads(const Tensor& x, int64_t parts, int64_t heads) {
+  const auto split = x.view({x.size(0), x.size(1), parts, heads, x.size(2) / (parts * heads)});
+  return split.permute({2, 0, 3, 1, 4}).unbind();
+}
+
+/// [B, heads, L, C / heads] -> [B, L, C].
+Tensor join_heads(const Tensor& y) { return y.transpose(1, 2).flatten(2); }
+
+/// `more` behind `past` on the axis of positions.
+Tensor behind(const Tensor& past, const Tensor& more) {
+  return past.defined() ? at::cat({past, more}, 2) : more;
+}
+
+}  // namespace
 
 Linear::Linear(int64_t in, int64_t out, const Scope& scope, double init_scale)
     : weight(scope.add("weight", {out, in}, init_scale)),
@@ -59,7 +84,7 @@ LayerNorm::LayerNorm(int64_t width, const Scope& scope)
     : weight(scope.add_filled("weight", {width}, 1)), bias(scope.add_filled("bias", {width}, 0)) {}
 
 Tensor LayerNorm::operator()(const Tensor& x) const {
-  return at::layer_norm(x, weight.sizes(), weight, bias, 1e-5);
+  return at::layer_norm(x, weight.sizes(), weight, bias, 1e-6);
 }
 
 SelfAttention::SelfAttention(int64_t channels, int64_t head_count, const Scope& scope)
@@ -67,17 +92,45 @@ SelfAttention::SelfAttention(int64_t channels, int64_t head_count, const Scope& 
       // Scale 2 undoes the wider fan-out of three matrices in one.
       qkv(channels, 3 * channels, scope / "qkv", 2),
       out(channels, channels, scope / "out") {
-  if (heads < 1 || channels % heads != 0)
-    throw UsageError("a layer of ", channels, " channels does not split into ", heads,
-                     " attention heads; choose a width that is a multiple of the head's");
+  check_heads(channels, heads);
 }
 
 Tensor SelfAttention::operator()(const Tensor& x) const {
-  const auto batch = x.size(0), length = x.size(1), channels = x.size(2);
-  const auto split = qkv(x).view({batch, length, 3, heads, channels / heads});
-  const auto head = [&](int64_t which) { return split.select(2, which).transpose(1, 2); };
-  const auto y = at::scaled_dot_product_attention(head(0), head(1), head(2));
-  return out(y.transpose(1, 2).reshape({batch, length, channels}));
+  const auto part = split_heads(qkv(x), 3, heads);
+  return out(join_heads(at::scaled_dot_product_attention(part[0], part[1], part[2])));
+}
+
+Tensor SelfAttention::causal(const Tensor& x, KeyValue& past) const {
+  const auto part = split_heads(qkv(x), 3, heads);
+  past = {behind(past.key, part[1]), behind(past.value, part[2])};
+  // A mask counts from the end, and a single position sees all there is.
+  const int64_t length = x.size(1), all = past.key.size(2);
+  const bool is_causal = length == all && length > 1;
+  std::optional<Tensor> mask;
+  if (length < all && length > 1) {
+    mask = at::ones({length, all}, x.options().dtype(at::kBool)).tril(all - length);
+  }
+  return out(join_heads(
+      at::scaled_dot_product_attention(part[0], past.key, past.value, mask, 0, is_causal)));
+}
+
+CrossAttention::CrossAttention(int64_t channels, int64_t context_channels, int64_t head_count,
+                               const Scope& scope)
+    : heads(head_count),
+      query(channels, channels, scope / "query"),
+      key_value(context_channels, 2 * channels, scope / "key_value"),
+      out(channels, channels, scope / "out") {
+  check_heads(channels, heads);
+}
+
+KeyValue CrossAttention::look_at(const Tensor& context) const {
+  const auto part = split_heads(key_value(context), 2, heads);
+  return {part[0], part[1]};
+}
+
+Tensor CrossAttention::operator()(const Tensor& x, const KeyValue& context) const {
+  const auto q = split_heads(query(x), 1, heads)[0];
+  return out(join_heads(at::scaled_dot_product_attention(q, context.key, context.value)));
 }
 
 Tensor activate(Tensor x) { return x.requires_grad() ? at::silu(x) : at::silu_(x); }

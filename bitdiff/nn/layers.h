@@ -51,12 +51,17 @@ struct GroupNorm {
   int64_t groups;
 };
 
-/// Layer normalisation (Ba et al., 2016) of the last axis, eps 1e-5.
+/// Layer normalisation (Ba et al., 2016) of the last axis, eps 1e-6 as in ViT and Pix2Seq.
 struct LayerNorm {
   LayerNorm(int64_t width, const Scope& scope);
   Tensor operator()(const Tensor& x) const;  ///< [..., D] -> the same.
 
   Tensor weight, bias;
+};
+
+/// What attention looks at, of M positions: each [B, heads, M, C / heads].
+struct KeyValue {
+  Tensor key, value;
 };
 
 /// Multi-head self-attention over L positions (Vaswani et al., 2017), biases everywhere.
@@ -65,8 +70,24 @@ struct SelfAttention {
   SelfAttention(int64_t channels, int64_t head_count, const Scope& scope);
   Tensor operator()(const Tensor& x) const;  ///< [B, L, C] -> the same.
 
+  /// The same, but position i of `x` sees those up to itself and those that `past` holds; undefined
+  /// tensors are none. Adds the positions of `x` to `past`.
+  Tensor causal(const Tensor& x, KeyValue& past) const;
+
   int64_t heads;
   Linear qkv, out;
+};
+
+/// Multi-head attention of L positions to M others, biases everywhere. Throws UsageError when
+/// `head_count` does not divide `channels`.
+struct CrossAttention {
+  CrossAttention(int64_t channels, int64_t context_channels, int64_t head_count,
+                 const Scope& scope);
+  KeyValue look_at(const Tensor& context) const;  ///< Of [B, M, context_channels].
+  Tensor operator()(const Tensor& x, const KeyValue& context) const;  ///< [B, L, C] -> the same.
+
+  int64_t heads;
+  Linear query, key_value, out;
 };
 
 /// SiLU; overwrites `x` when no gradient will be asked for.

@@ -21,21 +21,28 @@ struct TransformerOptions {
 
   template <class Visitor>
   void visit(Visitor& v) {
+    visit_size(v);
+    v.choice("time", time, time_input_words(), "what the network is told of the noise");
+  }
+
+  /// All but what is about time.
+  template <class Visitor>
+  void visit_size(Visitor& v) {
     v.number("layers", layers, at_least(1), "blocks of attention and MLP");
     v.number("width", width, at_least(2), "width of a position's vector, even");
     v.number("heads", heads, at_least(1), "attention heads of each block; they divide the width");
     v.number("mlp", mlp, at_least(1), "hidden width of the MLP, in units of width");
     v.number("dropout", dropout, between(0, 0.99), "dropout on what attention and MLP add");
-    v.choice("time", time, time_input_words(), "what the network is told of the noise");
   }
 };
 
 /// What a Transformer must fit.
 struct TransformerShape {
-  int64_t in_channels;   ///< C of x_t (and of x0_prev): the bits of a token.
-  int64_t out_channels;  ///< C of the answer.
-  int64_t length;        ///< Most positions of a sequence.
-  int64_t classes = 0;   ///< 0: labels are ignored.
+  int64_t in_channels;        ///< C of x_t (and of x0_prev): the bits of a token.
+  int64_t out_channels;       ///< C of the answer.
+  int64_t length;             ///< Most positions of a sequence.
+  int64_t classes = 0;        ///< 0: labels are ignored.
+  int64_t context_width = 0;  ///< D of Condition::context, which blocks look at; 0: none.
 };
 
 /// A bidirectional Transformer with new parameters under `scope`: a Denoiser of float32

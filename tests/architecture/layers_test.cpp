@@ -29,7 +29,9 @@ struct Layer {
 //   bits       discrete data <-> analog bits
 //   data       where examples come from
 //   diffusion  the paper; no files, no devices, and networks only as the interface Denoiser
-//   nn         layers, and the networks that are Denoisers; seen only by metrics and model
+//   ar         the autoregressive baseline of the paper; networks only as the interface NextToken
+//   nn         layers, and the networks that are Denoisers or NextTokens; seen only by metrics and
+//              model
 //   metrics    how good samples are; knows neither diffusion nor networks that generate
 //   report     pictures for people
 //   model      a process and its network as one thing on disk
@@ -42,12 +44,14 @@ const std::vector<Layer> kLayers = {
     {"bits", {"base", "kernels"}},
     {"data", {"base", "io"}},
     {"diffusion", {"base", "bits", "kernels"}},
-    {"nn", {"base", "diffusion", "kernels"}},
+    {"ar", {"base", "diffusion"}},
+    {"nn", {"base", "ar", "diffusion", "kernels"}},
     {"metrics", {"base", "io", "nn"}},
     {"report", {"base", "data", "io"}},
-    {"model", {"base", "bits", "data", "diffusion", "io", "nn"}},
-    {"train", {"base", "bits", "data", "diffusion", "io", "metrics", "report", "model"}},
-    {"cli", {"base", "io", "bits", "data", "diffusion", "metrics", "report", "model", "train"}},
+    {"model", {"base", "ar", "bits", "data", "diffusion", "io", "nn"}},
+    {"train", {"base", "ar", "bits", "data", "diffusion", "io", "metrics", "report", "model"}},
+    {"cli",
+     {"base", "ar", "io", "bits", "data", "diffusion", "metrics", "report", "model", "train"}},
 };
 
 // Headers that pull in most of LibTorch's front end: seconds of compile time for each file.

@@ -14,12 +14,13 @@ class Recorder final : public Denoiser {
  public:
   Tensor forward(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma,
                  const Condition& cond) const override {
-    calls.push_back({x_t, x0_prev.clone(), gamma, cond.label, c10::GradMode::is_enabled()});
+    calls.push_back(
+        {x_t, x0_prev.clone(), gamma, cond.label, cond.context, c10::GradMode::is_enabled()});
     return weight * x_t;
   }
 
   struct Call {
-    Tensor x_t, x0_prev, gamma, label;
+    Tensor x_t, x0_prev, gamma, label, context;
     bool with_gradient;
   };
   mutable std::vector<Call> calls;
@@ -29,13 +30,15 @@ class Recorder final : public Denoiser {
 class TrainLoss : public ::testing::Test {
  protected:
   Tensor loss(int64_t self_cond_rows) {
-    return train_loss(process_, net_, x_, {.label = at::arange(6), .dropout = {}},
-                      Streams(5, {10, 11, 12, 13, 14, 15}), self_cond_rows);
+    return train_loss(process_, net_, x_,
+                      {.label = at::arange(6), .context = at::arange(12).view({6, 2, 1})},
+                      Streams(5, {10, 11, 12, 13, 14, 15}), self_cond_rows, weight_);
   }
 
   Process process_{.codec = Codec({.categories = {16}}, 1)};
   Tensor x_ = at::randint(0, 16, {6, 1, 7}, at::kLong);
   Recorder net_;
+  Tensor weight_;
 };
 
 TEST_F(TrainLoss, GivesTheFirstRowsTheirClippedEstimateAndTheRestZeros) {
@@ -48,6 +51,8 @@ TEST_F(TrainLoss, GivesTheFirstRowsTheirClippedEstimateAndTheRestZeros) {
   EXPECT_TRUE(second.x_t.slice(0, 0, 2).equal(first.x_t));
   EXPECT_TRUE(second.gamma.slice(0, 0, 2).equal(first.gamma));
   EXPECT_TRUE(first.label.equal(at::arange(2)));
+  EXPECT_TRUE(first.context.equal(at::arange(4).view({2, 2, 1})));
+  EXPECT_EQ(second.context.size(0), 6);
   EXPECT_TRUE(second.x0_prev.slice(0, 0, 2).equal((3 * first.x_t).clamp(-1, 1)));
   EXPECT_TRUE(second.x0_prev.slice(0, 2).eq(0).all().item<bool>());
 }
@@ -72,6 +77,13 @@ TEST_F(TrainLoss, IsTheMeanSquaredErrorWithItsGradient) {
   value.backward();
   EXPECT_NEAR(net_.weight.grad().item<double>(), (2 * (3 * x_t - x_0) * x_t).mean().item<double>(),
               1e-4);
+}
+
+TEST_F(TrainLoss, WeighsPlaces) {
+  weight_ = at::arange(42).view({6, 1, 7}) / 42.0;
+  const auto value = loss(0);
+  const auto error = (3 * net_.calls[0].x_t - process_.codec.encode(x_)).square();
+  EXPECT_NEAR(value.item<double>(), (error * weight_).mean().item<double>(), 1e-5);
 }
 
 TEST_F(TrainLoss, OfLogitsIsTheirCrossEntropy) {

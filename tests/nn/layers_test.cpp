@@ -57,19 +57,63 @@ TEST(GroupNorm, IsTheSameInBothOrdersOfMemory) {
   EXPECT_TRUE(norm(x.contiguous(at::MemoryFormat::ChannelsLast)).allclose(norm(x), 1e-5, 1e-5));
 }
 
+/// Attention by its formula: softmax of the products, of which `mask` [L, M] lets some through, by
+/// heads of 4 channels. `query`: [B, L, C]. `key` and `value`: [B, M, C].
+Tensor attend(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) {
+  std::vector<Tensor> heads;
+  for (int64_t first = 0; first < query.size(2); first += 4) {
+    const auto head = [&](const Tensor& x) { return x.narrow(2, first, 4); };
+    const auto products = at::matmul(head(query), head(key).transpose(1, 2)) / 2;
+    const auto weights = at::softmax(products.masked_fill(~mask, -INFINITY), -1);
+    heads.push_back(at::matmul(weights, head(value)));
+  }
+  return at::cat(heads, 2);
+}
+
+/// Self-attention of `x` [B, L, 8] by its formula.
+Tensor attend_to_itself(const SelfAttention& attention, const Tensor& x, const Tensor& mask) {
+  const auto part = attention.qkv(x).chunk(3, 2);
+  return attention.out(attend(part[0], part[1], part[2], mask));
+}
+
 TEST(SelfAttention, IsTheSoftmaxOfItsProducts) {
   Parameters parameters(0);
   const SelfAttention attention(8, 2, Scope(parameters));
   const c10::NoGradGuard no_grad;
   const auto x = Streams(2, {0, 1, 2}).normal({3, 5, 8});
-  std::vector<Tensor> heads;
-  const auto qkv = attention.qkv(x);
-  for (int64_t h = 0; h < 2; ++h) {
-    const auto part = [&](int64_t i) { return qkv.narrow(2, 8 * i + 4 * h, 4); };
-    const auto weights = at::softmax(at::matmul(part(0), part(1).transpose(1, 2)) / 2, -1);
-    heads.push_back(at::matmul(weights, part(2)));
+  const auto all = at::ones({5, 5}, at::kBool);
+  EXPECT_TRUE(attention(x).allclose(attend_to_itself(attention, x, all), 1e-5, 1e-6));
+}
+
+TEST(SelfAttention, CausalSeesWhatIsBefore) {
+  Parameters parameters(0);
+  const SelfAttention attention(8, 2, Scope(parameters));
+  const c10::NoGradGuard no_grad;
+  const auto x = Streams(2, {0, 1, 2}).normal({3, 6, 8});
+  const auto before = at::ones({6, 6}, at::kBool).tril();
+  const auto expected = attend_to_itself(attention, x, before);
+  // At once, one by one, and in parts that begin with one position or many.
+  for (const std::vector<int64_t>& parts :
+       {std::vector<int64_t>{6}, {1, 1, 1, 1, 1, 1}, {1, 3, 2}, {4, 2}}) {
+    KeyValue past;
+    std::vector<Tensor> answers;
+    for (const auto& part : x.split_with_sizes(parts, 1))
+      answers.push_back(attention.causal(part, past));
+    EXPECT_TRUE(at::cat(answers, 1).allclose(expected, 1e-5, 1e-6)) << parts;
+    EXPECT_EQ(past.key.size(2), 6);
   }
-  EXPECT_TRUE(attention(x).allclose(attention.out(at::cat(heads, 2)), 1e-5, 1e-6));
+}
+
+TEST(CrossAttention, IsTheSoftmaxOfItsProducts) {
+  Parameters parameters(0);
+  const CrossAttention attention(8, 6, 2, Scope(parameters));
+  const c10::NoGradGuard no_grad;
+  const auto x = Streams(2, {0, 1, 2}).normal({3, 5, 8});
+  const auto context = Streams(3, {0, 1, 2}).normal({3, 7, 6});
+  const auto part = attention.key_value(context).chunk(2, 2);
+  const auto all = at::ones({5, 7}, at::kBool);
+  const auto expected = attention.out(attend(attention.query(x), part[0], part[1], all));
+  EXPECT_TRUE(attention(x, attention.look_at(context)).allclose(expected, 1e-5, 1e-6));
 }
 
 TEST(Dropout, KeepsTheMeanAndDropsItsShare) {
