@@ -12,6 +12,7 @@ using Action = std::function<int()>;
 // Each adds its subcommand to the program and returns what to do when it is chosen.
 Action add_train(CLI::App& program);
 Action add_sample(CLI::App& program);
+Action add_caption(CLI::App& program);
 Action add_inspect(CLI::App& program);
 Action add_features(CLI::App& program);
 Action add_tokenizer(CLI::App& program);

@@ -61,10 +61,10 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", "bitdiff 0.1.0");
   program.require_subcommand(1);
   const std::vector<std::pair<std::string, Action>> actions = {
-      {"train", add_train(program)},         {"sample", add_sample(program)},
-      {"inspect", add_inspect(program)},     {"features", add_features(program)},
-      {"tokenizer", add_tokenizer(program)}, {"eval", add_eval(program)},
-      {"convert", add_convert(program)}};
+      {"train", add_train(program)},       {"sample", add_sample(program)},
+      {"caption", add_caption(program)},   {"inspect", add_inspect(program)},
+      {"features", add_features(program)}, {"tokenizer", add_tokenizer(program)},
+      {"eval", add_eval(program)},         {"convert", add_convert(program)}};
   try {
     program.parse(argc, argv);
     for (const auto& [name, action] : actions) {

@@ -18,7 +18,7 @@ void SamplingFlags::add_to(CLI::App& command) {
   for (const auto& [word, value] : solver_words()) solvers += (solvers.empty() ? "" : ", ") + word;
   command.add_option("--solver", solver, solvers + " (sample.solver)")->type_name("NAME");
   command.add_option("--set", set, "change one option of sampling; may be repeated")
-      ->type_name("sample.KEY=VALUE")
+      ->type_name("sample.KEY=VALUE|decode.KEY=VALUE")
       ->allow_extra_args(false);
   command.add_option("--seed", seed, "of the noise; sample i is a function of seed and i")
       ->type_name("S")
@@ -36,19 +36,33 @@ void SamplingFlags::add_to(CLI::App& command) {
 
 DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) const {
   auto config = Config::load(checkpoint / "config.toml");
+  ModelOptions model_options;
+  config.read("model", model_options);
+  const bool autoregressive = model_options.network == Network::kArTransformer;
+  const std::string section = autoregressive ? "decode" : "sample";
+  if (autoregressive && (steps || td || !solver.empty())) {
+    throw UsageError(steps ? "--steps"
+                     : td  ? "--td"
+                           : "--solver",
+                     ": this model is ", "autoregressive and has none; use --set decode.KEY=VALUE");
+  }
   if (steps) config.set("sample.steps=" + std::to_string(*steps));
   if (td) config.set("sample.td=" + shortest(*td));
   if (!solver.empty()) config.set("sample.solver=" + solver);
   for (const auto& assignment : set) {
-    if (!assignment.starts_with("sample.")) {
-      throw UsageError("--set ", assignment, ": expected sample.KEY=VALUE, for the rest of the ",
-                       "config belongs to the trained model");
+    if (!assignment.starts_with(section + ".")) {
+      throw UsageError("--set ", assignment, ": expected ", section,
+                       ".KEY=VALUE, for the rest of the config belongs to the trained model");
     }
     config.set(assignment);
   }
   DrawOptions draw{
       .generate = {}, .seed = seed, .micro_batch = micro_batch, .label = label.value_or(-1)};
-  config.read("sample", draw.generate);
+  if (autoregressive) {
+    config.read("decode", draw.decode);
+  } else {
+    config.read("sample", draw.generate);
+  }
   return draw;
 }
 

@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,10 +12,12 @@
 #include "bitdiff/cli/commands.h"
 #include "bitdiff/cli/progress.h"
 #include "bitdiff/cli/stop_signal.h"
+#include "bitdiff/data/open.h"
 #include "bitdiff/data/split.h"
 #include "bitdiff/data/tokenizer.h"
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/model/draw.h"
+#include "bitdiff/model/pretrained.h"
 #include "bitdiff/report/sheet.h"
 #include "bitdiff/report/texts.h"
 #include "bitdiff/train/run_folder.h"
@@ -50,6 +54,7 @@ struct Run {
   Model& model;
   Trainer& trainer;
   const Dataset* held_out;  ///< Null: none.
+  ImagesOfSamples images;   ///< What the samples of a sheet describe; or empty.
 
   bool due(int64_t every) const { return every > 0 && trainer.step() % every == 0; }
   bool finished() const { return trainer.step() >= options.train.steps; }
@@ -65,7 +70,8 @@ struct Run {
     const auto& text = model.data.text;
     if (!text.tokenizer && !is_picture(model.data)) return;
     const Ema::Scope averaged(trainer.ema());
-    const auto drawn = draw(model, {.generate = options.sample}, 0, kSheet);
+    const auto drawn = draw(
+        model, {.generate = options.sample, .decode = options.decode, .images = images}, 0, kSheet);
     const auto path = folder.sample(trainer.step(), text.tokenizer ? ".txt" : ".png");
     if (text.tokenizer) {
       write_file_atomically(path, to_text(drawn.x, text));
@@ -124,12 +130,30 @@ void check_resumed(const std::string& where, const Checkpoint& checkpoint,
   }
 }
 
+/// Images for the sheets: the first of those held out, or else of those trained on.
+ImagesOfSamples sheet_images(const Split& split) {
+  if (split.train->info().image_shape.empty()) return {};
+  const auto& set = split.held_out->size() > 0 ? *split.held_out : *split.train;
+  std::vector<int64_t> first(std::min(set.size(), kSheet));
+  std::iota(first.begin(), first.end(), 0);
+  return in_turn(set.get(first).image);
+}
+
+/// What a new run begins with besides random numbers.
+void load_pretrained(const ImageEncoderOptions& encoder, const Model& model) {
+  if (encoder.weights.empty()) return;
+  if (model.data.image_shape.size() != 3) {
+    throw UsageError("encoder.weights: expected data with pixels, for features need no encoder");
+  }
+  load_vit(encoder.weights, model.parameters);
+}
+
 int train(const Flags& flags) {
   StopSignal stop;
   auto options = options_of(flags);
-  const auto split =
-      split_holdout(open_dataset(options.data), options.train.seed, options.data.holdout);
+  const auto split = open_split(options.data, options.train.seed);
   auto model = make_model(options.model, split.train->info(), options.train.seed);
+  if (!flags.resume) load_pretrained(options.model.encoder, model);
   Trainer trainer(options.train, model, split.train, options.data.flip);
 
   // Before the folder is made: what is no run is refused without a trace.
@@ -150,12 +174,17 @@ int train(const Flags& flags) {
     std::cerr << cut << " lines are longer than data.length = " << options.data.length
               << " tokens with the end of sentence and were cut\n";
   }
+  if (const int64_t missing = model.data.missing; missing > 0) {
+    std::cerr << missing << " captions were left out, for " << options.data.path
+              << " lacks their images\n";
+  }
   return loop({.options = options,
                .config = config,
                .folder = folder,
                .model = model,
                .trainer = trainer,
-               .held_out = options.data.holdout > 0 ? split.held_out.get() : nullptr},
+               .held_out = options.data.holdout > 0 ? split.held_out.get() : nullptr,
+               .images = sheet_images(split)},
               stop);
 }
 

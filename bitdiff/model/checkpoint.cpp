@@ -38,6 +38,7 @@ Json json_of(const Checkpoint& checkpoint) {
               {"classes", data.classes},
               {"palette", data.palette}}}};
   if (data.text.tokenizer) json["data"]["text"] = json_of(data.text);
+  if (!data.image_shape.empty()) json["data"]["image_shape"] = data.image_shape;
   return json;
 }
 
@@ -74,15 +75,27 @@ void read_state(const fs::path& path, Checkpoint& checkpoint) {
     checkpoint.data.categories = data.at("categories").get<std::vector<int64_t>>();
     checkpoint.data.classes = data.at("classes");
     checkpoint.data.palette = data.at("palette").get<std::vector<int64_t>>();
+    if (data.contains("image_shape")) {
+      checkpoint.data.image_shape = data["image_shape"].get<std::vector<int64_t>>();
+    }
     if (data.contains("text")) {
       checkpoint.data.text = read_text_info(path.parent_path(), data["text"]);
     }
   } catch (const Json::exception& error) {
     throw InputError(path.string(), ": not the state of a checkpoint: ", error.what());
   }
+  const auto positive = [](const std::vector<int64_t>& sizes) {
+    return std::all_of(sizes.begin(), sizes.end(), [](auto n) { return n > 0; });
+  };
   const auto& shape = checkpoint.data.shape;
-  if (shape.size() < 2 || std::any_of(shape.begin(), shape.end(), [](auto n) { return n < 1; })) {
+  if (shape.size() < 2 || !positive(shape)) {
     throw InputError(path.string(), ": data.shape: expected [C, ...] of positive sizes");
+  }
+  const auto& image = checkpoint.data.image_shape;
+  const bool pixels = image.size() == 3 && image[0] == 3, features = image.size() == 2;
+  if (!image.empty() && !(positive(image) && (pixels || features))) {
+    throw InputError(path.string(), ": data.image_shape: expected [3, H, W] or [M, D] of positive ",
+                     "sizes");
   }
   const auto& text = checkpoint.data.text;
   if (text.tokenizer && checkpoint.data.categories != std::vector{text.tokenizer->size()}) {
@@ -165,7 +178,7 @@ Model load_model(const fs::path& folder) {
   read_state(folder / "state.json", checkpoint);
   ModelOptions options;
   auto config = Config::load(folder / "config.toml");
-  read_model(config, options);
+  read_model(config, options, !checkpoint.data.image_shape.empty());
   auto model = make_model(options, checkpoint.data, checkpoint.seed);
   const auto file = folder / "ema.safetensors";
   assign(file.string(), read_safetensors(file).tensors, model.parameters.named());

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include "bitdiff/base/error.h"
 
@@ -27,20 +28,39 @@ Tensor labels_of(const Model& model, const DrawOptions& options, const Streams& 
   return (u * classes).to(at::kLong);
 }
 
+/// The image of each row, or undefined.
+Tensor images_of(const Model& model, const DrawOptions& options, const Streams& streams) {
+  if (!model.encoder) return {};
+  if (!options.images) {
+    throw UsageError("this model describes images and was given none; use bitdiff caption");
+  }
+  return options.images(streams.rows());
+}
+
 /// Every row of one block, as analog bits.
 Tensor draw_block(const Model& model, const DrawOptions& options, const Tensor& label,
                   const Streams& streams) {
+  const c10::NoGradGuard no_grad;
   auto shape = model.bit_shape();
   shape.insert(shape.begin(), streams.size());
-  return generate(model.process, *model.net, shape, {.label = label, .dropout = {}},
-                  options.generate, streams);
+  const auto cond = model.condition_of(label, images_of(model, options, streams), {});
+  return generate(model.process, *model.net, shape, cond, options.generate, streams);
 }
 
-}  // namespace
+/// What an autoregressive model writes in each row of one block.
+Tensor write_block(const Model& model, const DrawOptions& options, const Tensor& label,
+                   const Streams& streams) {
+  const c10::NoGradGuard no_grad;
+  const auto cond = model.condition_of(label, images_of(model, options, streams), {});
+  return ar_generate(*model.next_token, model.text_shape(), cond, options.decode, streams);
+}
 
-DrawnBits draw_bits(const Model& model, const DrawOptions& options, int64_t begin, int64_t end) {
+/// Rows [begin, end) of the list of blocks, each made by block(model, options, label, streams).
+template <class Block>
+DrawnBits draw_blocks(const Model& model, const DrawOptions& options, int64_t begin, int64_t end,
+                      const Block& block) {
   const int64_t size = options.micro_batch;
-  std::vector<Tensor> bits;
+  std::vector<Tensor> parts;
   std::vector<Tensor> labels;
   for (int64_t start = begin / size * size; start < end; start += size) {
     std::vector<int64_t> rows(size);
@@ -50,13 +70,34 @@ DrawnBits draw_bits(const Model& model, const DrawOptions& options, int64_t begi
 
     const int64_t first = std::max(begin - start, int64_t{0});
     const int64_t last = std::min(end - start, size);
-    bits.push_back(draw_block(model, options, label, streams).slice(0, first, last));
+    parts.push_back(block(model, options, label, streams).slice(0, first, last));
     if (label.defined()) labels.push_back(label.slice(0, first, last));
   }
-  return {at::cat(bits), labels.empty() ? Tensor() : at::cat(labels)};
+  return {at::cat(parts), labels.empty() ? Tensor() : at::cat(labels)};
+}
+
+}  // namespace
+
+ImagesOfSamples in_turn(const Tensor& images) {
+  return [images](std::span<const int64_t> samples) {
+    const auto rows = at::tensor(at::ArrayRef<int64_t>(samples.data(), samples.size()), at::kLong);
+    return images.index_select(0, rows.remainder(images.size(0)));
+  };
+}
+
+DrawnBits draw_bits(const Model& model, const DrawOptions& options, int64_t begin, int64_t end) {
+  if (model.next_token) {
+    throw UsageError("this model is autoregressive (model.network = ar_transformer) and has no ",
+                     "analog bits");
+  }
+  return draw_blocks(model, options, begin, end, draw_block);
 }
 
 Drawn draw(const Model& model, const DrawOptions& options, int64_t begin, int64_t end) {
+  if (model.next_token) {
+    const auto drawn = draw_blocks(model, options, begin, end, write_block);
+    return {drawn.x_bits.unsqueeze(1), drawn.label, 0};
+  }
   const auto drawn = draw_bits(model, options, begin, end);
   const auto decoded = model.process.codec.decode(drawn.x_bits);
   return {decoded.x, drawn.label, decoded.invalid};

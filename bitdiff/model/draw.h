@@ -1,19 +1,30 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 
+#include "bitdiff/ar/ar_generate.h"
 #include "bitdiff/diffusion/generate.h"
 #include "bitdiff/model/model.h"
 
 namespace bitdiff {
 
+/// What samples describe: from their indices, which may repeat, their images as Batch::image.
+using ImagesOfSamples = std::function<Tensor(std::span<const int64_t> samples)>;
+
+/// Sample i describes number i % N of `images` [N, ...].
+ImagesOfSamples in_turn(const Tensor& images);
+
 struct DrawOptions {
   GenerateOptions generate;
+  DecodeOptions decode = {};  ///< Used by autoregressive models, instead of `generate`.
   int64_t seed = 0;
   /// Rows the network sees at once. A setting of the result, like steps: how sums are split depends
   /// on it.
   int64_t micro_batch = 16;
   int64_t label = -1;  ///< Class of every sample; -1: each its own, drawn uniformly by its index.
+  ImagesOfSamples images = {};  ///< For a model that describes images.
 };
 
 /// Samples side by side.
@@ -36,7 +47,7 @@ struct DrawnBits {
 /// network answers with NaN, UsageError for a label out of range.
 DrawnBits draw_bits(const Model& model, const DrawOptions& options, int64_t begin, int64_t end);
 
-/// The same, decoded.
+/// The same, decoded; of an autoregressive model, which knows no bits, what it writes.
 Drawn draw(const Model& model, const DrawOptions& options, int64_t begin, int64_t end);
 
 }  // namespace bitdiff

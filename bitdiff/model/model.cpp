@@ -3,9 +3,16 @@
 #include <utility>
 
 #include "bitdiff/base/error.h"
+#include "bitdiff/data/tokenizer.h"
+#include "bitdiff/nn/ar_transformer.h"
 
 namespace bitdiff {
 namespace {
+
+/// D of Condition::context; 0: there is none.
+int64_t context_width(const ModelOptions& options, const DataInfo& data) {
+  return data.image_shape.empty() ? 0 : options.transformer.width;
+}
 
 std::unique_ptr<Denoiser> make_net(const ModelOptions& options, const DataInfo& data,
                                    const Process& process, const Scope& scope) {
@@ -16,6 +23,11 @@ std::unique_ptr<Denoiser> make_net(const ModelOptions& options, const DataInfo& 
       if (axes != 2) {
         throw UsageError("model.network = unet: expected images [C, H, W], found data with ", axes,
                          " axes besides the channels; use transformer for sequences");
+      }
+      if (!data.image_shape.empty()) {
+        throw UsageError(
+            "model.network = unet: expected data that describe no images, for it does ",
+            "not look at any; use transformer");
       }
       return make_unet(options.unet,
                        {.in_channels = in_channels,
@@ -33,10 +45,26 @@ std::unique_ptr<Denoiser> make_net(const ModelOptions& options, const DataInfo& 
                               {.in_channels = in_channels,
                                .out_channels = process.out_channels(),
                                .length = data.shape[1],
-                               .classes = data.classes},
+                               .classes = data.classes,
+                               .context_width = context_width(options, data)},
                               scope);
+    case Network::kArTransformer:
+      break;
   }
-  TORCH_CHECK(false, "make_net: unknown network");
+  TORCH_CHECK(false, "make_net: no Denoiser");
+}
+
+std::unique_ptr<NextToken> make_next_token(const ModelOptions& options, const DataInfo& data,
+                                           const Scope& scope) {
+  if (data.shape.size() != 2 || data.shape[0] != 1 || data.classes > 0) {
+    throw UsageError("model.network = ar_transformer: expected sequences [1, L] without labels, ",
+                     "found [", data.shape[0], ", ...] with ", data.classes, " classes");
+  }
+  return make_ar_transformer(options.transformer,
+                             {.categories = data.categories[0],
+                              .length = data.shape[1],
+                              .context_width = context_width(options, data)},
+                             scope);
 }
 
 /// Logits, of bits or of categories, are an answer about x0 and of one kind.
@@ -62,30 +90,72 @@ void check_answer(const ProcessOptions& options, Encoding encoding) {
   }
 }
 
-/// Calls use(name, options) for each section; the network decides on the last.
+/// The options of a Transformer that is told no time.
+struct Untimed {
+  TransformerOptions& transformer;
+
+  template <class Visitor>
+  void visit(Visitor& v) {
+    transformer.visit_size(v);
+  }
+};
+
+/// Calls use(name, options) for each section; network and data decide on the last.
 template <class Use>
-void each_section(ModelOptions& options, const Use& use) {
+void each_section(ModelOptions& options, bool describes_images, const Use& use) {
   use("model", options);
-  use("codec", options.codec);
-  use("schedule", options.schedule);
-  use("diffusion", options.process);
+  if (options.network == Network::kArTransformer) {
+    Untimed untimed{options.transformer};
+    use("transformer", untimed);
+  } else {
+    use("codec", options.codec);
+    use("schedule", options.schedule);
+    use("diffusion", options.process);
+  }
   if (options.network == Network::kUNet) use("unet", options.unet);
   if (options.network == Network::kTransformer) use("transformer", options.transformer);
+  if (describes_images) use("encoder", options.encoder);
 }
 
 }  // namespace
 
-void read_model(Config& config, ModelOptions& options) {
-  each_section(options, [&](const char* name, auto& section) { config.read(name, section); });
+void read_model(Config& config, ModelOptions& options, bool describes_images) {
+  each_section(options, describes_images,
+               [&](const char* name, auto& section) { config.read(name, section); });
 }
 
-void write_model(ConfigWriter& writer, ModelOptions options) {
-  each_section(options, [&](const char* name, auto& section) { writer.write(name, section); });
+void write_model(ConfigWriter& writer, ModelOptions options, bool describes_images) {
+  each_section(options, describes_images,
+               [&](const char* name, auto& section) { writer.write(name, section); });
+}
+
+Condition Model::condition_of(const Tensor& label, const Tensor& image,
+                              const std::optional<Streams>& dropout) const {
+  Condition cond{.label = label, .context = {}, .dropout = {}};
+  if (dropout) cond.dropout = dropout->fork(Purpose::kDropout);
+  if (!encoder) return cond;
+  TORCH_CHECK(image.defined(), "condition_of: expected images, for the model describes them");
+  // Its layers have the numbers of the network's: its streams must be others.
+  std::optional<Streams> of_encoder;
+  if (dropout) of_encoder = dropout->fork(Purpose::kDropout, 1);
+  cond.context = encoder->forward(image, of_encoder);
+  return cond;
 }
 
 std::vector<int64_t> Model::bit_shape() const {
   auto shape = data.shape;
   shape[0] = process.codec.bit_channels();
+  return shape;
+}
+
+TextShape Model::text_shape() const {
+  TORCH_CHECK(data.shape.size() == 2 && data.shape[0] == 1, "text_shape: expected [1, L], got ",
+              IntArrayRef(data.shape));
+  TextShape shape{.length = data.shape[1]};
+  if (data.text.tokenizer && data.text.lines) {
+    shape.eos = data.text.tokenizer->eos();
+    shape.pad = data.text.tokenizer->pad();
+  }
   return shape;
 }
 
@@ -101,10 +171,22 @@ Model make_model(const ModelOptions& options, const DataInfo& data, int64_t seed
                           .head = options.process.head,
                           .loss = options.process.loss,
                           .self_cond_rate = options.process.self_cond_rate,
-                          .label_dropout = options.process.label_dropout},
+                          .label_dropout = options.process.label_dropout,
+                          .pad_weight = options.process.pad_weight},
               .parameters = Parameters(static_cast<uint64_t>(seed)),
-              .net = nullptr};
-  model.net = make_net(options, data, model.process, Scope(model.parameters));
+              .net = nullptr,
+              .next_token = nullptr,
+              .encoder = nullptr};
+  const Scope scope(model.parameters);
+  if (options.network == Network::kArTransformer) {
+    model.next_token = make_next_token(options, data, scope);
+  } else {
+    model.net = make_net(options, data, model.process, scope);
+  }
+  if (!data.image_shape.empty()) {
+    model.encoder = make_image_encoder(options.encoder, data.image_shape,
+                                       context_width(options, data), scope / "encoder");
+  }
   return model;
 }
 

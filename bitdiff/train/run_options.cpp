@@ -2,12 +2,26 @@
 
 namespace bitdiff {
 
+namespace {
+
+bool describes_images(const DataOptions& data) { return data.source == Source::kCaptions; }
+
+bool is_autoregressive(const RunOptions& options) {
+  return options.model.network == Network::kArTransformer;
+}
+
+}  // namespace
+
 RunOptions read_run(Config& config) {
   RunOptions options;
   config.read("data", options.data);
-  read_model(config, options.model);
+  read_model(config, options.model, describes_images(options.data));
   config.read("train", options.train);
-  config.read("sample", options.sample);
+  if (is_autoregressive(options)) {
+    config.read("decode", options.decode);
+  } else {
+    config.read("sample", options.sample);
+  }
   config.refuse_unknown();
   return options;
 }
@@ -15,9 +29,13 @@ RunOptions read_run(Config& config) {
 std::string write_run(RunOptions options) {
   ConfigWriter writer;
   writer.write("data", options.data);
-  write_model(writer, options.model);
+  write_model(writer, options.model, describes_images(options.data));
   writer.write("train", options.train);
-  writer.write("sample", options.sample);
+  if (is_autoregressive(options)) {
+    writer.write("decode", options.decode);
+  } else {
+    writer.write("sample", options.sample);
+  }
   return writer.text();
 }
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "bitdiff/ar/ar_generate.h"
 #include "bitdiff/data/open.h"
 #include "bitdiff/diffusion/generate.h"
 #include "bitdiff/model/model.h"
@@ -15,6 +16,7 @@ struct RunOptions {
   ModelOptions model;
   TrainOptions train;
   GenerateOptions sample;  ///< For sheets while training, and what `bitdiff sample` begins with.
+  DecodeOptions decode;    ///< The same of an autoregressive model.
 };
 
 /// Reads all sections; what `config` does not name keeps its default. Unknown keys are errors.

@@ -9,7 +9,7 @@
 #include <c10/core/GradMode.h>
 
 #include "bitdiff/base/error.h"
-#include "bitdiff/diffusion/train_loss.h"
+#include "bitdiff/model/loss.h"
 #include "bitdiff/train/autocast.h"
 
 namespace bitdiff {
@@ -61,12 +61,11 @@ double Trainer::loss_and_gradient(int64_t piece) {
   const int64_t pieces = options_.accumulate;
   const auto batch = loader_.get(step_, piece, pieces);
   const Streams streams(static_cast<uint64_t>(options_.seed), loader_.rows(step_, piece, pieces));
-  const Condition cond{.label = batch.label, .dropout = streams.fork(Purpose::kDropout)};
   const int64_t chosen =
       self_cond_rows(model_.process.self_cond_rate, options_.batch, piece, pieces);
   const auto loss = [&] {
     const Autocast bf16(options_.bf16);
-    return train_loss(model_.process, *model_.net, batch.x, cond, streams, chosen) / pieces;
+    return model_loss(model_, batch, streams, chosen, /*dropout=*/true) / pieces;
   }();
   loss.backward();
   return loss.item<double>();
@@ -103,8 +102,8 @@ double Trainer::evaluate(const Dataset& data) {
     const auto count = static_cast<int64_t>(rows.size());
     const auto streams = Streams(static_cast<uint64_t>(options_.seed), rows).fork(Purpose::kEval);
     const auto loss =
-        train_loss(model_.process, *model_.net, batch.x, {.label = batch.label, .dropout = {}},
-                   streams, self_cond_rows(model_.process.self_cond_rate, count, 0, 1));
+        model_loss(model_, batch, streams,
+                   self_cond_rows(model_.process.self_cond_rate, count, 0, 1), /*dropout=*/false);
     sum += loss.item<double>() * static_cast<double>(count);
   }
   return sum / static_cast<double>(data.size());

@@ -26,7 +26,7 @@ const DataInfo kData{.shape = {1, 8, 8}, .categories = {5}, .classes = 3, .palet
 
 std::string config_of(const ModelOptions& options) {
   ConfigWriter writer;
-  write_model(writer, options);
+  write_model(writer, options, false);
   return writer.text();
 }
 

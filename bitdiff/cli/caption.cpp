@@ -1,0 +1,184 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ATen/ops/stack.h>
+
+#include "bitdiff/base/config.h"
+#include "bitdiff/base/error.h"
+#include "bitdiff/cli/commands.h"
+#include "bitdiff/cli/output_path.h"
+#include "bitdiff/cli/progress.h"
+#include "bitdiff/cli/sampling_flags.h"
+#include "bitdiff/data/open.h"
+#include "bitdiff/data/text.h"
+#include "bitdiff/io/atomic_file.h"
+#include "bitdiff/io/image.h"
+#include "bitdiff/io/resize.h"
+#include "bitdiff/model/checkpoint.h"
+
+namespace bitdiff {
+namespace {
+
+struct Flags {
+  SamplingFlags sampling;
+  std::vector<std::string> images;
+  std::optional<std::string> split;
+  int64_t num = 1;
+  bool json = false;
+  std::string out;
+};
+
+/// What is to be described.
+struct Images {
+  std::vector<ImageNames> names;
+  ImagesOfSamples of;  ///< Of sample i: number i % names.size().
+};
+
+Images images_of_files(const std::vector<std::string>& files, const DataInfo& data) {
+  const auto& shape = data.image_shape;
+  if (shape.size() != 3) {
+    throw UsageError("IMAGE: this model looks at features [", shape[0], ", ", shape[1],
+                     "], not at pixels; describe those of its data with --split");
+  }
+  Images images;
+  std::vector<Tensor> pixels;
+  for (const auto& file : files) {
+    images.names.push_back({{"file", {.text = file}}});
+    pixels.push_back(
+        resize(read_image(file), {.height = shape[1], .width = shape[2]}, Filter::kArea));
+  }
+  images.of = in_turn(at::stack(pixels));
+  return images;
+}
+
+/// The images of a split of the data that the run was trained on.
+Images images_of_split(const std::string& split, const std::filesystem::path& checkpoint,
+                       const DataInfo& info) {
+  DataOptions data;
+  Config::load(checkpoint / "config.toml").read("data", data);
+  const auto source = open_caption_source(data);
+  if (source.images()->shape() != info.image_shape) {
+    throw InputError(data.path, ": expected images ", IntArrayRef(info.image_shape),
+                     " as the model was trained on, found ", IntArrayRef(source.images()->shape()));
+  }
+  Images images;
+  std::vector<int64_t> numbers;
+  for (const auto& described : source.split(split).images) {
+    images.names.push_back(described.names);
+    numbers.push_back(described.image);
+  }
+  images.of = [all = source.images(), numbers](std::span<const int64_t> samples) {
+    std::vector<int64_t> chosen;
+    for (const int64_t i : samples) chosen.push_back(numbers[i % numbers.size()]);
+    return all->get(chosen);
+  };
+  return images;
+}
+
+/// Caption k of image i is sample i of seed + k.
+std::vector<std::vector<std::string>> describe(const Model& model, DrawOptions options,
+                                               const Images& images, int64_t num) {
+  const auto count = static_cast<int64_t>(images.names.size());
+  options.images = images.of;
+  std::vector<std::vector<std::string>> captions(count);
+  Progress progress("caption", 0, num * count, "captions", 1);
+  for (int64_t k = 0; k < num; ++k, ++options.seed) {
+    for (int64_t at = 0; at < count;) {
+      const int64_t next = std::min(at + options.micro_batch, count);
+      const auto x = draw(model, options, at, next).x;
+      for (int64_t i = at; i < next; ++i) {
+        captions[i].push_back(text_of(model.data.text, x[i - at]));
+      }
+      at = next;
+      progress.show(k * count + at, "");
+    }
+  }
+  return captions;
+}
+
+/// What people call an image: the file or else the number.
+std::string title_of(const ImageNames& names) {
+  const auto file = names.find("file");
+  return (file == names.end() ? names.begin() : file)->second.text;
+}
+
+void print(const Flags& flags, const Images& images,
+           const std::vector<std::vector<std::string>>& captions) {
+  for (size_t i = 0; i < captions.size(); ++i) {
+    const auto title = title_of(images.names[i]);
+    if (flags.json) {
+      using Json = nlohmann::ordered_json;
+      std::cout << Json{{"image", title}, {"captions", captions[i]}}.dump(
+                       -1, ' ', false, Json::error_handler_t::replace)
+                << "\n";
+      continue;
+    }
+    for (const auto& caption : captions[i]) {
+      std::cout << (captions.size() > 1 ? title + ": " : "") << caption << "\n";
+    }
+  }
+}
+
+int caption(const Flags& flags) {
+  if (flags.images.empty() == !flags.split) {
+    throw UsageError("caption: expected either IMAGE... or --split NAME");
+  }
+  if (!flags.out.empty() && flags.num != 1) {
+    throw UsageError("--out: expected --num 1, for a record has one caption, found ", flags.num);
+  }
+  check_folder_of("--out", flags.out);
+  const auto folder = find_checkpoint(flags.sampling.model);
+  const auto options = flags.sampling.options(folder);
+  const auto model = load_model(folder);
+  if (!model.encoder || !model.data.text.tokenizer) {
+    throw UsageError(flags.sampling.model, ": this model describes no images; use bitdiff sample");
+  }
+  const auto images = flags.split ? images_of_split(*flags.split, folder, model.data)
+                                  : images_of_files(flags.images, model.data);
+  const auto captions = describe(model, options, images, flags.num);
+  if (flags.out.empty()) {
+    print(flags, images, captions);
+    return 0;
+  }
+  std::string lines;
+  for (size_t i = 0; i < captions.size(); ++i) {
+    lines += caption_record_line(images.names[i], captions[i].front());
+  }
+  write_file_atomically(flags.out, lines);
+  std::cerr << "wrote " << captions.size() << " captions to " << flags.out << "\n";
+  return 0;
+}
+
+}  // namespace
+
+Action add_caption(CLI::App& program) {
+  auto flags = std::make_shared<Flags>();
+  auto* command = program.add_subcommand("caption", "Describe images with a trained model.");
+  flags->sampling.add_to(*command);
+  command->add_option("images", flags->images, "PNG or JPEG files")->type_name("IMAGE...");
+  command
+      ->add_option("--split", flags->split,
+                   "describe the images of this split of the data the model was trained on; "
+                   "\"\": of all")
+      ->type_name("NAME");
+  command->add_option("--num", flags->num, "captions of each image")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->capture_default_str();
+  command->add_flag("--json", flags->json, "print an object a line: image, captions");
+  command
+      ->add_option("--out", flags->out,
+                   "write records that bitdiff eval captions scores, instead of printing")
+      ->type_name("FILE.jsonl");
+  return [flags] { return caption(*flags); };
+}
+
+}  // namespace bitdiff

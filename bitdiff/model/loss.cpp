@@ -1,0 +1,42 @@
+#include "bitdiff/model/loss.h"
+
+#include <optional>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/where.h>
+
+#include "bitdiff/ar/ar_loss.h"
+#include "bitdiff/data/tokenizer.h"
+#include "bitdiff/diffusion/train_loss.h"
+
+namespace bitdiff {
+namespace {
+
+/// float32 [B, 1, L]: 1 up to the first eos and with it, pad_weight after it; or undefined where
+/// all weigh the same.
+Tensor weight_of(const Model& model, const Tensor& x) {
+  const auto& text = model.data.text;
+  const double pad_weight = model.process.pad_weight;
+  if (!text.tokenizer || !text.lines || pad_weight == 1) return {};
+  const auto is_eos = x.eq(text.tokenizer->eos());
+  const auto ended_before = is_eos.cumsum(-1) - is_eos.to(at::kLong) > 0;
+  const auto one = at::ones({}, at::kFloat);
+  return at::where(ended_before, one * pad_weight, one);
+}
+
+}  // namespace
+
+Tensor model_loss(const Model& model, const Batch& batch, const Streams& streams,
+                  int64_t self_cond_rows, bool dropout) {
+  std::optional<Streams> draws;
+  if (dropout) draws = streams;
+  const auto cond = model.condition_of(batch.label, batch.image, draws);
+  if (model.next_token) {
+    return ar_loss(*model.next_token, batch.x, cond, {.eos = model.text_shape().eos});
+  }
+  return train_loss(model.process, *model.net, batch.x, cond, streams, self_cond_rows,
+                    weight_of(model, batch.x));
+}
+
+}  // namespace bitdiff

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+
+#include "bitdiff/data/dataset.h"
+#include "bitdiff/model/model.h"
+
+namespace bitdiff {
+
+/// What training makes small: train_loss (Algorithm 1 of Chen et al., 2022) of a batch, or ar_loss
+/// where the model is autoregressive.
+///
+/// What comes after the end of a line of text weighs Process::pad_weight. `self_cond_rows`: how
+/// many rows, from the first, see their own estimate. `dropout`: whether to drop out as in
+/// training. All that is drawn is a function of each row's stream in `streams`. Returns a scalar.
+Tensor model_loss(const Model& model, const Batch& batch, const Streams& streams,
+                  int64_t self_cond_rows, bool dropout);
+
+}  // namespace bitdiff
