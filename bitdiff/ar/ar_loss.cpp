@@ -6,15 +6,11 @@
 #include <c10/util/Exception.h>
 
 namespace bitdiff {
-namespace {
 
-/// Of tokens [B, L]: which stand after the first eos of their row.
 Tensor is_padding(const Tensor& tokens, int64_t eos) {
   const auto is_eos = tokens.eq(eos).to(at::kLong);
-  return is_eos.cumsum(1) > is_eos;
+  return is_eos.cumsum(-1) > is_eos;
 }
-
-}  // namespace
 
 Tensor ar_loss(const NextToken& net, const Tensor& tokens, const Condition& cond,
                const ArLossOptions& options) {

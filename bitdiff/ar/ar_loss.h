@@ -7,6 +7,9 @@
 
 namespace bitdiff {
 
+/// Of tokens [..., L]: which stand after the first `eos` of their row; bool [..., L].
+Tensor is_padding(const Tensor& tokens, int64_t eos);
+
 struct ArLossOptions {
   int64_t eos = -1;  ///< The token that ends a text; -1: every text fills its row.
 };

@@ -3,8 +3,6 @@
 #include <optional>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/where.h>
 
 #include "bitdiff/ar/ar_loss.h"
 #include "bitdiff/data/tokenizer.h"
@@ -19,10 +17,7 @@ Tensor weight_of(const Model& model, const Tensor& x) {
   const auto& text = model.data.text;
   const double pad_weight = model.process.pad_weight;
   if (!text.tokenizer || !text.lines || pad_weight == 1) return {};
-  const auto is_eos = x.eq(text.tokenizer->eos());
-  const auto ended_before = is_eos.cumsum(-1) - is_eos.to(at::kLong) > 0;
-  const auto one = at::ones({}, at::kFloat);
-  return at::where(ended_before, one * pad_weight, one);
+  return 1 - (1 - pad_weight) * is_padding(x, text.tokenizer->eos()).to(at::kFloat);
 }
 
 }  // namespace

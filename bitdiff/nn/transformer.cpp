@@ -1,9 +1,11 @@
 #include "bitdiff/nn/transformer.h"
 
+#include <optional>
 #include <vector>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/gelu.h>
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/nn/layers.h"
@@ -16,10 +18,12 @@ class Transformer final : public Denoiser {
  public:
   Transformer(const TransformerOptions& options, const TransformerShape& shape, const Scope& scope)
       : time_(options.time, {options.width, options.width, shape.classes}, scope / "time"),
-        dense_in_(2 * shape.in_channels, options.width, scope / "dense_in"),
+        dense_in_(2 * shape.in_channels, embedding_width(options), scope / "dense_in"),
         positions_(scope.add("positions", {shape.length, options.width})),
         norm_out_(options.width, scope / "norm_out"),
         dense_out_(options.width, shape.out_channels, scope / "dense_out", kSilentInit) {
+    if (options.embedding == BitEmbedding::kMlp)
+      dense_embed_.emplace(embedding_width(options), options.width, scope / "dense_embed");
     for (int64_t i = 0; i < options.layers; ++i)
       block_.emplace_back(TransformerBlock::Shape{.width = options.width,
                                                   .heads = options.heads,
@@ -38,14 +42,21 @@ class Transformer final : public Denoiser {
                 x_t.sizes());
     const auto time = time_(gamma, cond.label);
     const auto input = at::cat({x_t, x0_prev}, 1).transpose(1, 2);  // [B, L, 2 C]
-    auto x = dense_in_(input) + positions_.slice(0, 0, x_t.size(2));
+    auto x = dense_in_(input);
+    if (dense_embed_) x = (*dense_embed_)(at::gelu(x));
+    x = x + positions_.slice(0, 0, x_t.size(2));
     for (const auto& block : block_) x = block(x, time, cond.context, cond.dropout);
     return dense_out_(norm_out_(x)).transpose(1, 2).contiguous();
   }
 
  private:
+  static int64_t embedding_width(const TransformerOptions& options) {
+    return options.embedding == BitEmbedding::kMlp ? options.mlp * options.width : options.width;
+  }
+
   TimeEmbedding time_;
   Linear dense_in_;
+  std::optional<Linear> dense_embed_;
   Tensor positions_;
   std::vector<TransformerBlock> block_;
   LayerNorm norm_out_;

@@ -10,22 +10,33 @@
 
 namespace bitdiff {
 
+/// How the bits of a position become its vector.
+enum class BitEmbedding {
+  kLinear,  ///< One linear layer.
+  kMlp,     ///< Two, with GELU and a hidden width of mlp * width between them: codes that share no
+            ///< meaning bit by bit, as those of tokens, are told apart before the first block.
+};
+
 /// A Transformer that sees all positions of a sequence at once.
 struct TransformerOptions {
-  int64_t layers = 6;                  ///< Blocks of attention and MLP.
-  int64_t width = 512;                 ///< Of a position's vector.
-  int64_t heads = 8;                   ///< Attention heads of each block.
-  int64_t mlp = 4;                     ///< Hidden width of the MLP, in units of width.
-  double dropout = 0;                  ///< Probability, on what attention and MLP add.
+  int64_t layers = 6;   ///< Blocks of attention and MLP.
+  int64_t width = 512;  ///< Of a position's vector.
+  int64_t heads = 8;    ///< Attention heads of each block.
+  int64_t mlp = 4;      ///< Hidden width of the MLP, in units of width.
+  double dropout = 0;   ///< Probability, on what attention and MLP add.
+  BitEmbedding embedding = BitEmbedding::kLinear;
   TimeInput time = TimeInput::kGamma;  ///< What the network is told of the noise.
 
   template <class Visitor>
   void visit(Visitor& v) {
     visit_size(v);
+    v.choice("embedding", embedding,
+             Words<BitEmbedding>{{"linear", BitEmbedding::kLinear}, {"mlp", BitEmbedding::kMlp}},
+             "how the bits of a position become its vector: one layer, or two with GELU between");
     v.choice("time", time, time_input_words(), "what the network is told of the noise");
   }
 
-  /// All but what is about time.
+  /// All but what is about bits and time.
   template <class Visitor>
   void visit_size(Visitor& v) {
     v.number("layers", layers, at_least(1), "blocks of attention and MLP");

@@ -17,6 +17,7 @@ struct Choice {
   int64_t classes = 0;
   double dropout = 0;
   TimeInput time = TimeInput::kGamma;
+  BitEmbedding embedding = BitEmbedding::kLinear;
 };
 
 struct Kind {
@@ -44,6 +45,7 @@ std::unique_ptr<NetCase> tiny_transformer(const Choice& choice) {
                                    .heads = 2,
                                    .mlp = 2,
                                    .dropout = choice.dropout,
+                                   .embedding = choice.embedding,
                                    .time = choice.time};
   const TransformerShape shape{3, 3, 12, choice.classes};
   return std::make_unique<NetCase>(
@@ -162,7 +164,12 @@ TEST_P(EveryNetwork, StartsFromTheSameWeightsForTheSameSeed) {
 
 INSTANTIATE_TEST_SUITE_P(Networks, EveryNetwork,
                          testing::Values(Kind{"UNet", tiny_unet},
-                                         Kind{"Transformer", tiny_transformer}),
+                                         Kind{"Transformer", tiny_transformer},
+                                         Kind{"TransformerWithMlp",
+                                              [](Choice choice) {
+                                                choice.embedding = BitEmbedding::kMlp;
+                                                return tiny_transformer(choice);
+                                              }}),
                          [](const auto& kind) { return kind.param.name; });
 
 }  // namespace
