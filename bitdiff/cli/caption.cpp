@@ -31,6 +31,8 @@ struct Flags {
   SamplingFlags sampling;
   std::vector<std::string> images;
   std::optional<std::string> split;
+  std::string captions;
+  std::string path;
   int64_t num = 1;
   bool json = false;
   std::string out;
@@ -59,11 +61,14 @@ Images images_of_files(const std::vector<std::string>& files, const DataInfo& da
   return images;
 }
 
-/// The images of a split of the data that the run was trained on.
-Images images_of_split(const std::string& split, const std::filesystem::path& checkpoint,
+/// The images of a split of the data that the run was trained on, or of others like them.
+Images images_of_split(const Flags& flags, const std::filesystem::path& checkpoint,
                        const DataInfo& info) {
   DataOptions data;
   Config::load(checkpoint / "config.toml").read("data", data);
+  if (!flags.captions.empty()) data.captions = flags.captions;
+  if (!flags.path.empty()) data.path = flags.path;
+  if (info.image_shape.size() == 3) data.size = info.image_shape[1];
   const auto source = open_caption_source(data);
   if (source.images()->shape() != info.image_shape) {
     throw InputError(data.path, ": expected images ", IntArrayRef(info.image_shape),
@@ -71,7 +76,7 @@ Images images_of_split(const std::string& split, const std::filesystem::path& ch
   }
   Images images;
   std::vector<int64_t> numbers;
-  for (const auto& described : source.split(split).images) {
+  for (const auto& described : source.split(*flags.split).images) {
     images.names.push_back(described.names);
     numbers.push_back(described.image);
   }
@@ -131,6 +136,10 @@ int caption(const Flags& flags) {
   if (flags.images.empty() == !flags.split) {
     throw UsageError("caption: expected either IMAGE... or --split NAME");
   }
+  if (!flags.split && !(flags.captions.empty() && flags.path.empty())) {
+    throw UsageError(
+        "--captions, --path: expected --split beside them; \"\" is all of the records");
+  }
   if (!flags.out.empty() && flags.num != 1) {
     throw UsageError("--out: expected --num 1, for a record has one caption, found ", flags.num);
   }
@@ -141,7 +150,7 @@ int caption(const Flags& flags) {
   if (!model.encoder || !model.data.text.tokenizer) {
     throw UsageError(flags.sampling.model, ": this model describes no images; use bitdiff sample");
   }
-  const auto images = flags.split ? images_of_split(*flags.split, folder, model.data)
+  const auto images = flags.split ? images_of_split(flags, folder, model.data)
                                   : images_of_files(flags.images, model.data);
   const auto captions = describe(model, options, images, flags.num);
   if (flags.out.empty()) {
@@ -169,6 +178,13 @@ Action add_caption(CLI::App& program) {
                    "describe the images of this split of the data the model was trained on; "
                    "\"\": of all")
       ->type_name("NAME");
+  command
+      ->add_option("--captions", flags->captions,
+                   "with --split: other records than those of the run (data.captions)")
+      ->type_name("FILE");
+  command
+      ->add_option("--path", flags->path, "with --split: other images than the run's (data.path)")
+      ->type_name("PATH");
   command->add_option("--num", flags->num, "captions of each image")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))

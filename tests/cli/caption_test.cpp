@@ -78,6 +78,23 @@ TEST_F(CaptionProgram, WritesWhatEvalCaptionsScores) {
   }
 }
 
+TEST_F(CaptionProgram, DescribesOtherImagesThanThoseOfTheRun) {
+  ASSERT_EQ(train("run", "transformer", "--set sample.steps=2"), 0) << said_;
+  fs::create_directory(path("val"));
+  fs::copy(path("own.png"), path("val/1.png"));
+  folder_.write("val.json", R"({"images": [{"id": 7, "file_name": "1.png"}],
+                                "annotations": [{"image_id": 7, "caption": "a dog"}]})");
+  const auto others = str(" --captions ", path("val.json"), " --path ", path("val"));
+  ASSERT_EQ(run(str("caption ", path("run"), " --split \"\" --out ", path("out.jsonl"), others)), 0)
+      << said_;
+  expect_contains(content(path("out.jsonl")), R"("image_id":7)");
+  ASSERT_EQ(run(str("eval captions --candidates ", path("out.jsonl"), " --references ",
+                    path("val.json"))),
+            0)
+      << said_;
+  EXPECT_EQ(run(str("caption ", path("run"), " ", path("own.png"), others)), 2);
+}
+
 TEST_F(CaptionProgram, OfAnAutoregressiveModelTakesNoSteps) {
   ASSERT_EQ(train("run", "ar_transformer"), 0) << said_;
   const auto caption = str("caption ", path("run"), " ", path("own.png"), " ");
