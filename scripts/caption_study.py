@@ -98,7 +98,8 @@ def tables(a, results):
     def bleu(scores):
         return words_of([100 * s["BLEU-4"] for s in scores], 1)
 
-    lines = ["BLEU-4 by steps and td:", "", "| steps | " + " | ".join(f"td {td}" for td in a.td) + " |", "|---" * (len(a.td) + 1) + "|"]
+    lines = ["BLEU-4 by steps and td:", "", "| steps | " + " | ".join(f"td {td}" for td in a.td) + " |",
+             "|---" * (len(a.td) + 1) + "|"]
     lines += [f"| {steps} | " + " | ".join(bleu(bits(steps, td)) for td in a.td) + " |" for steps in a.steps]
     rows = []
     for steps in a.steps:
@@ -133,7 +134,8 @@ def main():
     results = measure(study)
     text = tables(a, results)
     (study.out / "captions.md").write_text(text)
-    (study.out / "captions.json").write_text(json.dumps([[kind, flags, scores] for (kind, flags), scores in results.items()], indent=1) + "\n")
+    listed = [[kind, flags, scores] for (kind, flags), scores in results.items()]
+    (study.out / "captions.json").write_text(json.dumps(listed, indent=1) + "\n")
     print(text)
 
 

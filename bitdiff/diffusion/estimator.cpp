@@ -15,7 +15,7 @@ Tensor Estimator::predict(const Tensor& x_t, const Tensor& x0_prev, const Tensor
   if (const double w = options_.guidance; w != 0) {
     out = (1 + w) * out - w * net_.forward(x_t, x0_prev, gamma, unlabelled_);
   }
-  return estimate_x0(process_, out, x_t, gamma);
+  return estimate_x0(process_, out, x_t, gamma, options_.temperature);
 }
 
 Tensor Estimator::operator()(const Tensor& x_t, double gamma) {

@@ -11,6 +11,7 @@ struct EstimateOptions {
   double momentum = 0;
   double self_guidance = 1;
   double guidance = 0;
+  double temperature = 1;
 
   template <class Visitor>
   void visit(Visitor& v) {
@@ -23,6 +24,9 @@ struct EstimateOptions {
     v.number("guidance", guidance, between(0, 100),
              "w of classifier-free guidance, (1 + w) * with label - w * without, at twice the "
              "calls; 0: off; wants diffusion.label_dropout in training");
+    v.number("temperature", temperature, between(1e-3, 1e3),
+             "what divides logits (head = softmax, loss = logistic or softmax) before x0 is "
+             "estimated from them; below 1: surer estimates");
   }
 };
 

@@ -90,10 +90,10 @@ Tensor loss_of(const Process& process, const Tensor& out, const Tensor& x_0, con
 }
 
 Tensor estimate_x0(const Process& process, const Tensor& out, const Tensor& x_t,
-                   const Tensor& gamma) {
+                   const Tensor& gamma, double temperature) {
   const double scale = process.codec.scale();
-  if (process.loss == Loss::kLogistic) return (out / 2).tanh() * scale;
-  if (answers_with_categories(process)) return expected_bits(process, out);
+  if (process.loss == Loss::kLogistic) return (out / (2 * temperature)).tanh() * scale;
+  if (answers_with_categories(process)) return expected_bits(process, out / temperature);
   const auto x_0 = [&]() -> Tensor {
     switch (process.prediction) {
       case Prediction::kX0:

@@ -84,8 +84,9 @@ Tensor loss_of(const Process& process, const Tensor& out, const Tensor& x_0, con
 
 /// The estimate of x_0 in the network's answer `out` for `x_t`, clipped to [-scale, scale] as in
 /// the authors' code: an estimate outside the bits' range would be fed back and grow. Of logits it
-/// is the expectation of the bits, such as (2 sigmoid(out) - 1) * scale.
+/// is the expectation of the bits, such as (2 sigmoid(out) - 1) * scale, where `temperature`
+/// divides the logits: near 0 it is the bits of the likeliest category.
 Tensor estimate_x0(const Process& process, const Tensor& out, const Tensor& x_t,
-                   const Tensor& gamma);
+                   const Tensor& gamma, double temperature = 1);
 
 }  // namespace bitdiff

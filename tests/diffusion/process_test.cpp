@@ -97,6 +97,16 @@ TEST_P(Categories, TheSoftmaxHeadExpectsBits) {
   EXPECT_TRUE(loss_of(p, logits, x_0, {}, {}).allclose((want - x_0).square().mean()));
 }
 
+TEST_P(Categories, ATemperatureNearZeroTakesTheLikeliest) {
+  const auto p = process(Loss::kSoftmax);
+  const auto logits = at::randn({3, 9, 6});
+  const auto likeliest =
+      at::stack({logits.slice(1, 0, 5).argmax(1), logits.slice(1, 5).argmax(1)}, 1);
+  const auto x_0 = p.codec.encode(likeliest);
+  EXPECT_TRUE(estimate_x0(p, logits, {}, {}, 1e-3).allclose(x_0, 1e-2, 1e-2));
+  EXPECT_TRUE(estimate_x0(p, 2 * logits, {}, {}, 2).allclose(estimate_x0(p, logits, {}, {})));
+}
+
 TEST_P(Categories, CertainLogitsGiveTheDataBack) {
   const auto p = process(Loss::kSoftmax);
   const auto x_0 = p.codec.encode(x);
