@@ -99,7 +99,7 @@ TEST_F(CaptionProgram, OfAnAutoregressiveModelTakesNoSteps) {
   ASSERT_EQ(train("run", "ar_transformer"), 0) << said_;
   const auto caption = str("caption ", path("run"), " ", path("own.png"), " ");
   for (const std::string method : {"greedy", "beam", "sample"}) {
-    ASSERT_EQ(run(caption + "--set decode.method=" + method), 0) << said_;
+    ASSERT_EQ(run(str(caption, "--set decode.method=", method)), 0) << said_;
   }
   EXPECT_EQ(run(caption + "--steps 5"), 2);
   EXPECT_EQ(run(caption + "--set sample.steps=5"), 2);
