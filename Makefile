@@ -11,7 +11,7 @@ export BITDIFF_PYTHON ?= $(CACHE)/python-tests/bin/python
 # Tests and programs that run beside each other must not each take all cores.
 TEST := OMP_NUM_THREADS=1 ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
-.PHONY: build demo test test-slow oracle bench lint format install setup everything clean
+.PHONY: build demo test test-slow oracle bench lint format install setup setup-test everything clean
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 
@@ -25,12 +25,10 @@ demo: build
 	$(BUILD)/bitdiff sample $(RUN) --num 64 --out $(RUN)/samples.png
 	@echo "The samples: $(RUN)/samples.png"
 
-test: everything
-	@scripts/setup.sh test
+test: setup-test everything
 	@$(TEST) -LE slow
 
-test-slow: everything
-	@scripts/setup.sh test
+test-slow: setup-test everything
 	@$(TEST) -L slow
 
 # The tests with PyTorch beside them, where it is a second opinion (2.7 GB to fetch).
@@ -59,6 +57,10 @@ clean:
 
 setup:
 	@scripts/setup.sh
+
+# Before the build, which looks whether MPI is there.
+setup-test:
+	@scripts/setup.sh test
 
 everything: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS)

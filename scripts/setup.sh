@@ -2,8 +2,8 @@
 # Installs what building and testing needs. Quick when everything is there.
 #
 #   scripts/setup.sh          what building needs: distribution packages and LibTorch
-#   scripts/setup.sh test     also a small Python with NumPy, which tests ask for a second opinion
-#   scripts/setup.sh lint     also clang-format, clang-tidy and shellcheck
+#   scripts/setup.sh test     also MPI, and a small Python with NumPy, which tests ask for a second opinion
+#   scripts/setup.sh lint     also MPI, clang-format, clang-tidy and shellcheck
 #   scripts/setup.sh oracle   also a Python with all of PyTorch (2.7 GB)
 #   scripts/setup.sh plot     also a Python with Matplotlib, for the curves of the docs
 #
@@ -20,14 +20,20 @@ packages=(
   nlohmann-json3-dev libsentencepiece-dev
   libgtest-dev libgmock-dev librapidcheck-dev
 )
+# For several processes; the build takes it where it is there.
+readonly mpi=(libopenmpi-dev openmpi-bin)
 
 main() {
   case "${1:-build}" in
     build) steps=2 ;;
-    test | oracle | plot) steps=3 ;;
+    test)
+      steps=3
+      packages+=("${mpi[@]}")
+      ;;
+    oracle | plot) steps=3 ;;
     lint)
       steps=2
-      packages+=(clang-format clang-tidy shellcheck)
+      packages+=("${mpi[@]}" clang-format clang-tidy shellcheck)
       ;;
     *)
       echo "usage: scripts/setup.sh [build|test|lint|oracle|plot]" >&2

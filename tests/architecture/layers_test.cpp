@@ -24,6 +24,7 @@ struct Layer {
 // design decision and a commit of its own.
 //
 //   base       errors, options, random streams: what every folder may use
+//   dist       several processes at one job
 //   kernels    operations with a fast twin
 //   io         bytes on disk: tensors, images
 //   bits       discrete data <-> analog bits
@@ -39,6 +40,7 @@ struct Layer {
 //   cli        the program: assembles, reports, owns nothing
 const std::vector<Layer> kLayers = {
     {"base", {}},
+    {"dist", {"base"}},
     {"kernels", {"base"}},
     {"io", {"base"}},
     {"bits", {"base", "kernels"}},
@@ -48,10 +50,12 @@ const std::vector<Layer> kLayers = {
     {"nn", {"base", "ar", "diffusion", "kernels"}},
     {"metrics", {"base", "io", "nn"}},
     {"report", {"base", "data", "io"}},
-    {"model", {"base", "ar", "bits", "data", "diffusion", "io", "nn"}},
-    {"train", {"base", "ar", "bits", "data", "diffusion", "io", "metrics", "report", "model"}},
+    {"model", {"base", "ar", "bits", "data", "diffusion", "dist", "io", "nn"}},
+    {"train",
+     {"base", "ar", "bits", "data", "diffusion", "dist", "io", "metrics", "report", "model"}},
     {"cli",
-     {"base", "ar", "io", "bits", "data", "diffusion", "metrics", "report", "model", "train"}},
+     {"base", "ar", "io", "bits", "data", "diffusion", "dist", "metrics", "report", "model",
+      "train"}},
 };
 
 // Headers that pull in most of LibTorch's front end: seconds of compile time for each file.

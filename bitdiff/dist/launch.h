@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+
+namespace bitdiff {
+
+enum class Launcher {
+  kNone,      ///< A shell: the process is alone.
+  kMpi,       ///< mpirun, or srun with PMI or PMIx.
+  kTorchrun,  ///< torchrun --no-python.
+};
+
+/// What a launcher tells the processes it starts, by environment variables.
+struct Launch {
+  Launcher by = Launcher::kNone;
+  int64_t rank = 0;
+  int64_t size = 1;  ///< 0: several or one, MPI will tell.
+};
+
+/// Looks at OMPI_COMM_WORLD_* (Open MPI's mpirun), PMI_* (MPICH, Intel MPI, srun --mpi=pmi2),
+/// PMIX_RANK (srun --mpi=pmix) and, for torchrun, TORCHELASTIC_RUN_ID with RANK and WORLD_SIZE.
+Launch launch_of_environment();
+
+}  // namespace bitdiff
