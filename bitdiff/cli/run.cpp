@@ -1,9 +1,11 @@
 #include "bitdiff/cli/run.h"
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <iostream>
 #include <new>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -12,14 +14,29 @@
 #include "bitdiff/base/error.h"
 #include "bitdiff/base/suggest.h"
 #include "bitdiff/cli/commands.h"
+#include "bitdiff/dist/group.h"
+#include "bitdiff/dist/launch.h"
 
 namespace bitdiff {
 namespace {
 
-int fail(ErrorKind kind, const std::string& what) {
-  std::cerr << "bitdiff: " << what << "\n";
-  return static_cast<int>(kind);
+/// Until a launcher has ended all processes after one has failed.
+constexpr auto kTimeToEnd = std::chrono::seconds(3);
+
+/// Says what went wrong; returns `code`. What goes wrong in all processes of a group alike is said
+/// by the first, whose end is theirs before they come to say it.
+int fail(int code, const std::string& what) {
+  const auto launch = launch_of_environment();
+  std::string who = "bitdiff: ";
+  if (launch.rank > 0) {
+    std::this_thread::sleep_for(kTimeToEnd);
+    who = str("bitdiff (process ", launch.rank, "): ");
+  }
+  std::cerr << who + what + "\n";
+  return code;
 }
+
+int fail(ErrorKind kind, const std::string& what) { return fail(static_cast<int>(kind), what); }
 
 /// The flags and subcommands that `app` knows.
 std::vector<std::string> words_of(const CLI::App& app) {
@@ -53,9 +70,18 @@ bool is_out_of_memory(const std::string& what) {
          what.find("out of memory") != std::string::npos;
 }
 
-}  // namespace
+/// Keeps several processes from doing the same beside each other.
+void check_launch(const std::string& command) {
+  if (command == "train" || command == "sample") return;
+  if (const auto launch = launch_of_environment(); launch.size != 1) {
+    throw UsageError(command,
+                     ": expected one process, for only train and sample share their work; ",
+                     "start it without mpirun, srun or torchrun");
+  }
+}
 
-int run(int argc, char** argv) {
+/// The program, but for the end of the other processes that a failure here is to be.
+int run_alone(int argc, char** argv) {
   CLI::App program("Bit Diffusion: trains, samples and describes models of discrete data.",
                    "bitdiff");
   program.set_version_flag("--version", "bitdiff 0.1.0");
@@ -68,7 +94,9 @@ int run(int argc, char** argv) {
   try {
     program.parse(argc, argv);
     for (const auto& [name, action] : actions) {
-      if (program.got_subcommand(name)) return action();
+      if (!program.got_subcommand(name)) continue;
+      check_launch(name);
+      return action();
     }
     return 0;
   } catch (const CLI::Success& help) {
@@ -84,12 +112,18 @@ int run(int argc, char** argv) {
     if (is_out_of_memory(what)) {
       return fail(ErrorKind::kMemory, "memory ran out; try a smaller batch: " + what);
     }
-    std::cerr << "bitdiff: internal error, please report it: " << what << "\n";
-    return 1;
+    return fail(1, "internal error, please report it: " + what);
   } catch (const std::exception& error) {
-    std::cerr << "bitdiff: internal error, please report it: " << error.what() << "\n";
-    return 1;
+    return fail(1, str("internal error, please report it: ", error.what()));
   }
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  const int code = run_alone(argc, argv);
+  if (code != 0) end_group(code);
+  return code;
 }
 
 }  // namespace bitdiff

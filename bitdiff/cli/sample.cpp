@@ -15,6 +15,7 @@
 #include "bitdiff/cli/output_path.h"
 #include "bitdiff/cli/progress.h"
 #include "bitdiff/cli/sampling_flags.h"
+#include "bitdiff/dist/group.h"
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/io/npz.h"
 #include "bitdiff/model/checkpoint.h"
@@ -100,25 +101,30 @@ int sample(const Flags& flags) {
   const auto options = flags.sampling.options(folder);
   const auto model = load_model(folder);
   check_out(flags.out, model.data);
+  const auto group = join_group();
   // Whole blocks: a block cut in two would be computed twice.
   const int64_t blocks = (flags.batch + options.micro_batch - 1) / options.micro_batch;
-  const int64_t chunk = blocks * options.micro_batch;
+  const int64_t chunk = blocks * options.micro_batch * group->size();
 
   std::vector<Tensor> x;
   std::vector<Tensor> label;
   int64_t invalid = 0;
   {
-    Progress progress("sample", 0, end - begin, model.data.text.tokenizer ? "texts" : "images", 1);
+    std::optional<Progress> progress;
+    if (group->first()) {
+      progress.emplace("sample", 0, end - begin, model.data.text.tokenizer ? "texts" : "images", 1);
+    }
     for (int64_t at = begin; at < end;) {
       const int64_t next = std::min((at / chunk + 1) * chunk, end);
-      const auto drawn = draw(model, options, at, next);
-      x.push_back(drawn.x);
+      const auto drawn = draw_together(*group, model, options, at, next);
+      if (drawn.x.defined()) x.push_back(drawn.x);
       if (drawn.label.defined()) label.push_back(drawn.label);
       invalid += drawn.invalid;
       at = next;
-      progress.show(at - begin, str(options.generate.steps, " steps each"));
+      if (progress) progress->show(at - begin, str(options.generate.steps, " steps each"));
     }
   }
+  if (!group->first()) return 0;
   write(flags, {at::cat(x), label.empty() ? Tensor() : at::cat(label), invalid}, model.data,
         options.generate);
   return 0;
@@ -142,7 +148,7 @@ Action add_sample(CLI::App& program) {
       ->type_name("A-B");
   command
       ->add_option("--batch", flags->batch,
-                   "samples between two signs of progress; changes no sample")
+                   "samples of a process between two signs of progress; changes no sample")
       ->type_name("B")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
       ->capture_default_str();

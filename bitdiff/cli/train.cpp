@@ -15,6 +15,7 @@
 #include "bitdiff/data/open.h"
 #include "bitdiff/data/split.h"
 #include "bitdiff/data/tokenizer.h"
+#include "bitdiff/dist/group.h"
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/model/draw.h"
 #include "bitdiff/model/pretrained.h"
@@ -50,7 +51,8 @@ RunOptions options_of(const Flags& flags) {
 struct Run {
   RunOptions options;
   std::string config;
-  RunFolder& folder;
+  Group& group;
+  const RunFolder* folder;  ///< Null but in the first process, which writes for all.
   Model& model;
   Trainer& trainer;
   const Dataset* held_out;  ///< Null: none.
@@ -60,19 +62,22 @@ struct Run {
   bool finished() const { return trainer.step() >= options.train.steps; }
 
   void save() const {
+    if (!folder) return;
     auto checkpoint = trainer.checkpoint();
     checkpoint.config = config;
-    save_checkpoint(folder.checkpoint(trainer.step()), checkpoint);
-    folder.prune(options.train.keep);
+    save_checkpoint(folder->checkpoint(trainer.step()), checkpoint);
+    folder->prune(options.train.keep);
   }
 
   void draw_sheet() const {
     const auto& text = model.data.text;
     if (!text.tokenizer && !is_picture(model.data)) return;
     const Ema::Scope averaged(trainer.ema());
-    const auto drawn = draw(
-        model, {.generate = options.sample, .decode = options.decode, .images = images}, 0, kSheet);
-    const auto path = folder.sample(trainer.step(), text.tokenizer ? ".txt" : ".png");
+    const auto drawn = draw_together(
+        group, model, {.generate = options.sample, .decode = options.decode, .images = images}, 0,
+        kSheet);
+    if (!folder) return;
+    const auto path = folder->sample(trainer.step(), text.tokenizer ? ".txt" : ".png");
     if (text.tokenizer) {
       write_file_atomically(path, to_text(drawn.x, text));
     } else {
@@ -81,33 +86,53 @@ struct Run {
   }
 };
 
+/// What is told of the steps: a line on stderr and one of metrics.jsonl for each.
+class Journal {
+ public:
+  explicit Journal(const Run& run)
+      : run_(run),
+        progress_("train", run.trainer.step(), run.options.train.steps,
+                  run.model.data.text.tokenizer ? "texts" : "images",
+                  static_cast<double>(run.options.train.batch)) {}
+
+  void add(const Trainer::Update& update, std::optional<double> held_out_loss) {
+    const int64_t step = run_.trainer.step();
+    nlohmann::ordered_json metrics{
+        {"step", step}, {"loss", update.loss}, {"lr", update.lr}, {"grad_norm", update.grad_norm}};
+    if (held_out_loss) {
+      metrics["held_out_loss"] = *held_out_loss;
+      held_out_note_ = str(", held-out ", *held_out_loss);
+    }
+    progress_.show(step, str("loss ", update.loss, held_out_note_));
+    metrics["images_per_s"] = progress_.rate();
+    run_.folder->add_metrics(metrics.dump());
+  }
+
+ private:
+  const Run& run_;
+  Progress progress_;
+  std::string held_out_note_;
+};
+
 /// Steps until the end or a signal; returns the exit code.
 int loop(const Run& run, StopSignal& stop) {
   const auto& train = run.options.train;
-  const auto batch = static_cast<double>(train.batch);
-  Progress progress("train", run.trainer.step(), train.steps,
-                    run.model.data.text.tokenizer ? "texts" : "images", batch);
-  std::string held_out_note;
+  std::optional<Journal> journal;
+  if (run.folder) journal.emplace(run);
   while (!run.finished()) {
-    const auto update = run.trainer.update();
-    nlohmann::ordered_json metrics{{"step", run.trainer.step()},
-                                   {"loss", update.loss},
-                                   {"lr", update.lr},
-                                   {"grad_norm", update.grad_norm}};
+    const auto update = run.trainer.update([&] { return stop.raised(); });
+    std::optional<double> held_out_loss;
     if (run.held_out && (run.due(train.eval_every) || run.finished())) {
-      const double loss = run.trainer.evaluate(*run.held_out);
-      metrics["held_out_loss"] = loss;
-      held_out_note = str(", held-out ", loss);
+      held_out_loss = run.trainer.evaluate(*run.held_out);
     }
-    progress.show(run.trainer.step(), str("loss ", update.loss, held_out_note));
-    metrics["images_per_s"] = progress.rate();
-    run.folder.add_metrics(metrics.dump());
-
-    const bool stopped = stop.raised();
-    if (run.due(train.save_every) || run.finished() || stopped) run.save();
+    if (journal) journal->add(update, held_out_loss);
+    if (run.due(train.save_every) || run.finished() || update.stop) run.save();
     if (run.due(train.sample_every) || (run.finished() && train.sample_every > 0)) run.draw_sheet();
-    if (stopped && !run.finished()) {
-      std::cerr << "\nstopped at step " << run.trainer.step() << "; --resume goes on from there\n";
+    if (update.stop && !run.finished()) {
+      if (journal) {
+        std::cerr << "\nstopped at step " << run.trainer.step()
+                  << "; --resume goes on from there\n";
+      }
       return kInterrupted;
     }
   }
@@ -148,28 +173,28 @@ void load_pretrained(const ImageEncoderOptions& encoder, const Model& model) {
   load_vit(encoder.weights, model.parameters);
 }
 
-int train(const Flags& flags) {
-  StopSignal stop;
-  auto options = options_of(flags);
-  const auto split = open_split(options.data, options.train.seed);
-  auto model = make_model(options.model, split.train->info(), options.train.seed);
-  if (!flags.resume) load_pretrained(options.model.encoder, model);
-  Trainer trainer(options.train, model, split.train, options.data.flip);
-
+/// Takes hold of the run folder; when resuming, brings the trainer to its last checkpoint.
+void begin_run(const Flags& flags, const RunOptions& options, const Model& model, Trainer& trainer,
+               std::optional<RunFolder>& folder) {
   // Before the folder is made: what is no run is refused without a trace.
   if (flags.resume) find_checkpoint(flags.out);
-  RunFolder folder(flags.out, flags.resume);
+  folder.emplace(flags.out, flags.resume);
   if (flags.resume) {
     const auto path = find_checkpoint(flags.out);
     const auto checkpoint = load_checkpoint(path);
     check_resumed(path.string(), checkpoint, options, model);
     trainer.resume(path.string(), checkpoint);
   }
-  folder.rewind_metrics(trainer.step());
-  const auto config = write_run(options);
-  folder.write_config(config);
-  std::cerr << "training " << model.parameters.count() << " parameters on " << split.train->size()
-            << " examples into " << flags.out << "\n";
+  folder->rewind_metrics(trainer.step());
+  folder->write_config(write_run(options));
+}
+
+void announce(const Flags& flags, const RunOptions& options, const Model& model,
+              const Dataset& data, int64_t processes) {
+  std::cerr << "training " << model.parameters.count() << " parameters on " << data.size()
+            << " examples into " << flags.out;
+  if (processes > 1) std::cerr << " with " << processes << " processes";
+  std::cerr << "\n";
   if (const int64_t cut = model.data.text.cut; cut > 0) {
     std::cerr << cut << " lines are longer than data.length = " << options.data.length
               << " tokens with the end of sentence and were cut\n";
@@ -178,9 +203,27 @@ int train(const Flags& flags) {
     std::cerr << missing << " captions were left out, for " << options.data.path
               << " lacks their images\n";
   }
+}
+
+int train(const Flags& flags) {
+  StopSignal stop;
+  const auto options = options_of(flags);
+  const auto split = open_split(options.data, options.train.seed);
+  auto model = make_model(options.model, split.train->info(), options.train.seed);
+  if (!flags.resume) load_pretrained(options.model.encoder, model);
+  const auto group = join_group();
+  Trainer trainer(options.train, model, split.train, options.data.flip, *group);
+
+  std::optional<RunFolder> folder;
+  if (group->first()) {
+    begin_run(flags, options, model, trainer, folder);
+    announce(flags, options, model, *split.train, group->size());
+  }
+  trainer.share_state();
   return loop({.options = options,
-               .config = config,
-               .folder = folder,
+               .config = write_run(options),
+               .group = *group,
+               .folder = folder ? &*folder : nullptr,
                .model = model,
                .trainer = trainer,
                .held_out = options.data.holdout > 0 ? split.held_out.get() : nullptr,

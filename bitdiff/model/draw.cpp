@@ -103,4 +103,24 @@ Drawn draw(const Model& model, const DrawOptions& options, int64_t begin, int64_
   return {decoded.x, drawn.label, decoded.invalid};
 }
 
+Drawn draw_together(Group& group, const Model& model, const DrawOptions& options, int64_t begin,
+                    int64_t end) {
+  // Whole blocks side by side; the first process always has one.
+  const int64_t size = options.micro_batch;
+  const int64_t start = begin / size;
+  const int64_t blocks = (end + size - 1) / size - start;
+  const auto share = [&](int64_t rank) {
+    const int64_t block = start + (blocks * rank + group.size() - 1) / group.size();
+    return std::clamp(block * size, begin, end);
+  };
+  const int64_t from = share(group.rank()), to = share(group.rank() + 1);
+  Drawn own;
+  if (from < to) own = draw(model, options, from, to);
+  Drawn all{.x = group.gather_rows(own.x),
+            .label = {},
+            .invalid = group.sum(at::full({}, own.invalid, at::kLong)).item<int64_t>()};
+  if (model.data.classes > 0) all.label = group.gather_rows(own.label);
+  return all;
+}
+
 }  // namespace bitdiff

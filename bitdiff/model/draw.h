@@ -6,6 +6,7 @@
 
 #include "bitdiff/ar/ar_generate.h"
 #include "bitdiff/diffusion/generate.h"
+#include "bitdiff/dist/group.h"
 #include "bitdiff/model/model.h"
 
 namespace bitdiff {
@@ -29,9 +30,9 @@ struct DrawOptions {
 
 /// Samples side by side.
 struct Drawn {
-  Tensor x;         ///< Integers [N, C, *S].
-  Tensor label;     ///< int64 [N], or undefined for a model without classes.
-  int64_t invalid;  ///< Elements whose bits were no code, out of x.numel().
+  Tensor x;             ///< Integers [N, C, *S].
+  Tensor label;         ///< int64 [N], or undefined for a model without classes.
+  int64_t invalid = 0;  ///< Elements whose bits were no code, out of x.numel().
 };
 
 /// Samples as the analog bits they are before thresholding.
@@ -49,5 +50,10 @@ DrawnBits draw_bits(const Model& model, const DrawOptions& options, int64_t begi
 
 /// The same, decoded; of an autoregressive model, which knows no bits, what it writes.
 Drawn draw(const Model& model, const DrawOptions& options, int64_t begin, int64_t end);
+
+/// The same, with the blocks dealt out to the processes of a group: all call it, the first has the
+/// samples, to the same bits as alone, and the others what is worth nothing.
+Drawn draw_together(Group& group, const Model& model, const DrawOptions& options, int64_t begin,
+                    int64_t end);
 
 }  // namespace bitdiff

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <utility>
 
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
 #include "bitdiff/base/error.h"
@@ -45,20 +47,22 @@ double lr_at(int64_t step, const TrainOptions& options) {
 }
 
 Trainer::Trainer(const TrainOptions& options, Model& model, std::shared_ptr<const Dataset> data,
-                 bool flip)
+                 bool flip, Group& group)
     : options_(options),
       model_(model),
+      group_(group),
       loader_(std::move(data), {.batch = options.batch, .seed = options.seed, .flip = flip}),
+      gradient_sum_(group, model.parameters.tensors()),
       adam_(options.adam, model.parameters.named()),
       ema_(options.ema, model.parameters.named()) {
-  if (options.batch % options.accumulate != 0) {
-    throw UsageError("train.accumulate = ", options.accumulate,
-                     ": expected a divisor of batch = ", options.batch);
+  if (options.batch % (options.accumulate * group.size()) != 0) {
+    throw UsageError("train.batch = ", options.batch,
+                     ": expected a multiple of accumulate = ", options.accumulate,
+                     group.size() > 1 ? str(" times the ", group.size(), " processes") : "");
   }
 }
 
-double Trainer::loss_and_gradient(int64_t piece) {
-  const int64_t pieces = options_.accumulate;
+double Trainer::loss_and_gradient(int64_t piece, int64_t pieces) {
   const auto batch = loader_.get(step_, piece, pieces);
   const Streams streams(static_cast<uint64_t>(options_.seed), loader_.rows(step_, piece, pieces));
   const int64_t chosen =
@@ -71,11 +75,20 @@ double Trainer::loss_and_gradient(int64_t piece) {
   return loss.item<double>();
 }
 
-Trainer::Update Trainer::update() {
-  Update update;
-  for (int64_t piece = 0; piece < options_.accumulate; ++piece) {
-    update.loss += loss_and_gradient(piece);
+Trainer::Update Trainer::update(const std::function<bool()>& told_to_stop) {
+  // A process has every size()-th piece of the batch.
+  const int64_t pieces = options_.accumulate * group_.size();
+  double loss = 0;
+  for (int64_t piece = group_.rank(); piece < pieces; piece += group_.size()) {
+    const bool last = piece + group_.size() >= pieces;
+    if (last) gradient_sum_.begin();
+    loss += loss_and_gradient(piece, pieces);
   }
+  gradient_sum_.finish();
+  const double stop = told_to_stop && told_to_stop() ? 1 : 0;
+  const auto sums = group_.sum(at::tensor({loss, stop}, at::kDouble));
+
+  Update update{.loss = sums[0].item<double>(), .stop = sums[1].item<double>() > 0};
   update.lr = lr_at(step_, options_);
   if (!std::isfinite(update.loss)) {
     throw NumbersError("step ", step_ + 1, ": the loss is ", update.loss,
@@ -95,7 +108,8 @@ double Trainer::evaluate(const Dataset& data) {
   const c10::NoGradGuard no_grad;
   const Ema::Scope averaged(ema_);
   double sum = 0;
-  for (int64_t begin = 0; begin < data.size(); begin += kEvalBatch) {
+  for (int64_t begin = group_.rank() * kEvalBatch; begin < data.size();
+       begin += group_.size() * kEvalBatch) {
     std::vector<int64_t> rows(std::min(kEvalBatch, data.size() - begin));
     std::iota(rows.begin(), rows.end(), begin);
     const auto batch = data.get(rows);
@@ -106,7 +120,8 @@ double Trainer::evaluate(const Dataset& data) {
                    self_cond_rows(model_.process.self_cond_rate, count, 0, 1), /*dropout=*/false);
     sum += loss.item<double>() * static_cast<double>(count);
   }
-  return sum / static_cast<double>(data.size());
+  const auto all = group_.sum(at::full({}, sum, at::kDouble)).item<double>();
+  return all / static_cast<double>(data.size());
 }
 
 Checkpoint Trainer::checkpoint() const {
@@ -124,6 +139,16 @@ void Trainer::resume(const std::string& where, const Checkpoint& checkpoint) {
   assign(where + "/ema.safetensors", checkpoint.ema, ema_.averages());
   assign(where + "/optimizer.safetensors", checkpoint.optimizer, adam_.state());
   step_ = checkpoint.step;
+}
+
+void Trainer::share_state() {
+  const c10::NoGradGuard no_grad;
+  const auto step = at::full({}, step_, at::kLong);
+  group_.broadcast(step);
+  step_ = step.item<int64_t>();
+  for (const auto& tensors : {model_.parameters.named(), ema_.averages(), adam_.state()}) {
+    for (const auto& [name, tensor] : tensors) group_.broadcast(tensor);
+  }
 }
 
 }  // namespace bitdiff

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "bitdiff/data/loader.h"
+#include "bitdiff/dist/gradient_sum.h"
+#include "bitdiff/dist/group.h"
 #include "bitdiff/model/checkpoint.h"
 #include "bitdiff/model/model.h"
 #include "bitdiff/train/adam.h"
@@ -16,7 +19,7 @@ enum class LrDecay { kNone, kLinear, kCosine };
 struct TrainOptions {
   int64_t steps = 100000;
   int64_t batch = 128;
-  int64_t accumulate = 1;  ///< Pieces of a batch, one after the other, to save memory.
+  int64_t accumulate = 1;  ///< Pieces of a process's share of a batch, one after the other.
   int64_t seed = 0;
   AdamOptions adam;
   int64_t warmup = 0;
@@ -31,8 +34,9 @@ struct TrainOptions {
   template <class Visitor>
   void visit(Visitor& v) {
     v.number("steps", steps, at_least(0), "updates of the weights in all");
-    v.number("batch", batch, at_least(1), "examples of an update");
-    v.number("accumulate", accumulate, at_least(1), "pieces of a batch, to save memory");
+    v.number("batch", batch, at_least(1), "examples of an update, over all processes");
+    v.number("accumulate", accumulate, at_least(1),
+             "pieces of a process's share of a batch, to save memory");
     v.number("seed", seed, at_least(0), "of weights, order, times and noise");
     adam.visit(v);
     v.number("warmup", warmup, at_least(0), "steps in which lr rises from 0");
@@ -53,22 +57,26 @@ struct TrainOptions {
 /// The learning rate of update `step`, counted from 0.
 double lr_at(int64_t step, const TrainOptions& options);
 
-/// Trains a model. Everything it draws is a function of (seed, step, row): where it is stopped and
-/// resumed leaves no trace in the weights.
+/// Trains a model, in data parallel over the processes of a group, each of which has a Trainer that
+/// makes the same calls. Everything it draws is a function of (seed, step, row): where it is
+/// stopped and resumed leaves no trace in the weights, and how many processes share a batch none
+/// but the order in which gradients are summed.
 class Trainer {
  public:
-  /// `model` must live as long. Throws UsageError unless accumulate divides batch.
-  Trainer(const TrainOptions& options, Model& model, std::shared_ptr<const Dataset> data,
-          bool flip);
+  /// `model`, the same everywhere, and `group` must live as long. Throws UsageError unless the
+  /// processes, times accumulate, divide batch.
+  Trainer(const TrainOptions& options, Model& model, std::shared_ptr<const Dataset> data, bool flip,
+          Group& group);
 
   struct Update {
     double loss = 0;
     double grad_norm = 0;
     double lr = 0;
+    bool stop = false;  ///< Whether any process was told to stop.
   };
-  /// One update of weights and average. Throws NumbersError when loss or gradient is not finite;
-  /// the weights are then those before.
-  Update update();
+  /// One update of weights and average. `told_to_stop` is asked once in it. Throws NumbersError, in
+  /// all processes, when loss or gradient is not finite; the weights are then those before.
+  Update update(const std::function<bool()>& told_to_stop = {});
 
   /// Updates so far.
   int64_t step() const { return step_; }
@@ -82,13 +90,17 @@ class Trainer {
   Checkpoint checkpoint() const;
   /// Continues from a checkpoint. `where` names it in errors.
   void resume(const std::string& where, const Checkpoint& checkpoint);
+  /// Gives every process the state of the first.
+  void share_state();
 
  private:
-  double loss_and_gradient(int64_t piece);
+  double loss_and_gradient(int64_t piece, int64_t pieces);
 
   TrainOptions options_;
   Model& model_;
+  Group& group_;
   Loader loader_;
+  GradientSum gradient_sum_;
   Adam adam_;
   Ema ema_;
   int64_t step_ = 0;

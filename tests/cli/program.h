@@ -25,9 +25,13 @@ class ProgramTest : public ::testing::Test {
   /// Runs `bitdiff arguments`; returns the exit code. What it said is in said_, the part of it that
   /// went to the standard output in printed_.
   int run(const std::string& arguments) {
+    return run_command(str(BITDIFF_PROGRAM, " ", arguments));
+  }
+
+  /// The same of any command.
+  int run_command(const std::string& command) {
     const auto out = path("out"), log = path("log");
-    const int status =
-        std::system(str(BITDIFF_PROGRAM, " ", arguments, " >", out, " 2>", log).c_str());
+    const int status = std::system(str(command, " >", out, " 2>", log).c_str());
     printed_ = content(out);
     said_ = content(log) + printed_;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
