@@ -18,6 +18,7 @@ Action add_features(CLI::App& program);
 Action add_tokenizer(CLI::App& program);
 Action add_eval(CLI::App& program);
 Action add_convert(CLI::App& program);
+Action add_plan(CLI::App& program);
 
 // Each adds its subcommand to `bitdiff eval`.
 Action add_eval_bits(CLI::App& eval);

@@ -90,7 +90,8 @@ int run_alone(int argc, char** argv) {
       {"train", add_train(program)},       {"sample", add_sample(program)},
       {"caption", add_caption(program)},   {"inspect", add_inspect(program)},
       {"features", add_features(program)}, {"tokenizer", add_tokenizer(program)},
-      {"eval", add_eval(program)},         {"convert", add_convert(program)}};
+      {"eval", add_eval(program)},         {"convert", add_convert(program)},
+      {"plan", add_plan(program)}};
   try {
     program.parse(argc, argv);
     for (const auto& [name, action] : actions) {

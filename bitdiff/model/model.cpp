@@ -117,6 +117,38 @@ void each_section(ModelOptions& options, bool describes_images, const Use& use) 
   if (describes_images) use("encoder", options.encoder);
 }
 
+/// A model over `parameters`, which are none yet.
+Model make(const ModelOptions& options, const DataInfo& data, Parameters parameters) {
+  auto codec_options = options.codec;
+  codec_options.categories = data.categories;
+  Codec codec(codec_options, data.shape[0]);
+  check_answer(options.process, options.codec.encoding);
+  Model model{.data = data,
+              .process = {.codec = std::move(codec),
+                          .gamma = Schedule(options.schedule),
+                          .prediction = options.process.prediction,
+                          .head = options.process.head,
+                          .loss = options.process.loss,
+                          .self_cond_rate = options.process.self_cond_rate,
+                          .label_dropout = options.process.label_dropout,
+                          .pad_weight = options.process.pad_weight},
+              .parameters = std::move(parameters),
+              .net = nullptr,
+              .next_token = nullptr,
+              .encoder = nullptr};
+  const Scope scope(model.parameters);
+  if (options.network == Network::kArTransformer) {
+    model.next_token = make_next_token(options, data, scope);
+  } else {
+    model.net = make_net(options, data, model.process, scope);
+  }
+  if (!data.image_shape.empty()) {
+    model.encoder = make_image_encoder(options.encoder, data.image_shape,
+                                       context_width(options, data), scope / "encoder");
+  }
+  return model;
+}
+
 }  // namespace
 
 void read_model(Config& config, ModelOptions& options, bool describes_images) {
@@ -160,34 +192,11 @@ TextShape Model::text_shape() const {
 }
 
 Model make_model(const ModelOptions& options, const DataInfo& data, int64_t seed) {
-  auto codec_options = options.codec;
-  codec_options.categories = data.categories;
-  Codec codec(codec_options, data.shape[0]);
-  check_answer(options.process, options.codec.encoding);
-  Model model{.data = data,
-              .process = {.codec = std::move(codec),
-                          .gamma = Schedule(options.schedule),
-                          .prediction = options.process.prediction,
-                          .head = options.process.head,
-                          .loss = options.process.loss,
-                          .self_cond_rate = options.process.self_cond_rate,
-                          .label_dropout = options.process.label_dropout,
-                          .pad_weight = options.process.pad_weight},
-              .parameters = Parameters(static_cast<uint64_t>(seed)),
-              .net = nullptr,
-              .next_token = nullptr,
-              .encoder = nullptr};
-  const Scope scope(model.parameters);
-  if (options.network == Network::kArTransformer) {
-    model.next_token = make_next_token(options, data, scope);
-  } else {
-    model.net = make_net(options, data, model.process, scope);
-  }
-  if (!data.image_shape.empty()) {
-    model.encoder = make_image_encoder(options.encoder, data.image_shape,
-                                       context_width(options, data), scope / "encoder");
-  }
-  return model;
+  return make(options, data, Parameters(static_cast<uint64_t>(seed)));
+}
+
+Model outline_model(const ModelOptions& options, const DataInfo& data) {
+  return make(options, data, Parameters(0, at::kMeta));
 }
 
 }  // namespace bitdiff
