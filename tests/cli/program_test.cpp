@@ -200,6 +200,20 @@ TEST_F(Program, TrainsFeaturesToTheSameBytesOrLeavesNothing) {
   EXPECT_FALSE(fs::exists(path("c.safetensors")));
 }
 
+TEST_F(Program, PlanReckonsWithoutTrainingAndWhereItCanWithoutData) {
+  const std::string configs = str(BITDIFF_SOURCE_DIR, "/configs/");
+  ASSERT_EQ(run(str("plan ", configs, "cifar10-uint8.toml --gpus 1,2 --json")), 0) << said_;
+  const auto reckoned = nlohmann::json::parse(printed_);
+  EXPECT_EQ(reckoned.at("parameters"), 52017432);
+  ASSERT_EQ(reckoned.at("by_gpus").size(), 2u);
+  EXPECT_EQ(reckoned["by_gpus"][0].at("efficiency"), 1.0);
+  EXPECT_LT(reckoned["by_gpus"][1].at("efficiency"), 1.0);
+  EXPECT_EQ(run(str("plan ", path("tiny.toml"))), 0) << said_;
+  expect_contains(said_, "efficiency");
+  EXPECT_EQ(run(str("plan ", configs, "imagenet64-uint8.toml")), 2);
+  expect_contains(said_, "--classes");
+}
+
 TEST_F(Program, InspectDescribesRunsAndFiles) {
   ASSERT_EQ(run(train("run")), 0) << said_;
   ASSERT_EQ(run(str("inspect ", path("run"), " --json")), 0) << said_;
