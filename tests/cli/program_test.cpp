@@ -148,9 +148,11 @@ TEST_F(Program, NumbersThatAreNotFiniteExitWith5) {
 }
 
 TEST_F(Program, ATerminatedRunSavesAndExitsWith130) {
+  // After the first step, however long a start takes.
   const auto command =
-      str("timeout --preserve-status -s TERM 3 ", BITDIFF_PROGRAM, " ",
-          train("run", "--steps 1000000 --set train.save_every=1000000"), " >/dev/null 2>&1");
+      str(BITDIFF_PROGRAM, " ", train("run", "--steps 1000000 --set train.save_every=1000000"),
+          " >/dev/null 2>&1 & until [ -s ", path("run/metrics.jsonl"),
+          " ]; do sleep 0.1; done; kill -s TERM $!; wait $!");
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 130);
   EXPECT_EQ(run(str("inspect ", path("run"), " --json")), 0) << said_;
   EXPECT_GT(nlohmann::json::parse(said_).at("step"), 0);
