@@ -18,7 +18,7 @@ class Done final : public PendingSum {
 }  // namespace
 
 Tensor Group::sum(const Tensor& own) {
-  const auto result = at::empty_like(own);
+  auto result = at::empty_like(own);
   start_sum(own, result)->wait();
   return result;
 }
