@@ -77,7 +77,7 @@ def measure(study):
     a = study.a
     seeds = range(a.seeds)
     kinds = ["bits"] if a.no_baseline else ["bits", "ar"]
-    cells = [("bits", ("--steps", str(s), "--td", str(td))) for s in a.steps for td in a.td]
+    cells = [("bits", ("--steps", str(s), "--td", td)) for s in a.steps for td in a.td]
     if not a.no_baseline:
         cells += [("ar", ("--set", f"decode.method={method}")) for method in ("greedy", "beam")]
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
@@ -93,7 +93,7 @@ def words_of(values, digits):
 
 def tables(a, results):
     def bits(steps, td):
-        return results["bits", ("--steps", str(steps), "--td", str(td))]
+        return results["bits", ("--steps", str(steps), "--td", td)]
 
     def bleu(scores):
         return words_of([100 * s["BLEU-4"] for s in scores], 1)
@@ -120,7 +120,7 @@ def main():
     p.add_argument("--split", default="test")
     p.add_argument("--seeds", type=int, default=3)
     p.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20, 40])
-    p.add_argument("--td", type=float, nargs="+", default=list(range(9)))
+    p.add_argument("--td", nargs="+", default=list(map(str, range(9))))
     p.add_argument("--vocab", type=int, default=4096)
     p.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     p.add_argument("--bits-set", action="append", default=[], metavar="SECTION.KEY=VALUE")

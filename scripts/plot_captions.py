@@ -58,7 +58,7 @@ def main():
         words.axis("off")
         lines = [f"{name + ':':16} " + textwrap.shorten(captions[i], 84) for name, captions in columns.items()]
         words.text(0, 0.5, "\n".join(lines), va="center", family="monospace", fontsize=7)
-    figure.savefig(a.out, dpi=130)
+    figure.savefig(a.out, dpi=100)
 
 
 if __name__ == "__main__":
