@@ -15,6 +15,7 @@
 #include <ATen/ops/silu.h>
 
 #include "bitdiff/base/error.h"
+#include "bitdiff/kernels/conv3x3.h"
 #include "bitdiff/kernels/group_norm.h"
 
 namespace bitdiff {
@@ -55,6 +56,7 @@ Conv2d::Conv2d(int64_t in, int64_t out, const Scope& scope, Options options)
       padding(options.kernel / 2) {}
 
 Tensor Conv2d::operator()(const Tensor& x) const {
+  if (stride == 1 && padding == 1) return kernels::conv3x3(x, weight, bias);
   if (stride == 1) return at::conv2d(x, weight, bias, 1, padding);
   return at::conv2d(at::constant_pad_nd(x, {0, padding, 0, padding}), weight, bias, stride);
 }

@@ -1,0 +1,46 @@
+#include "bitdiff/kernels/conv3x3.h"
+
+#include <ATen/ops/conv2d.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "bitdiff/kernels/conv3x3_cpu.h"
+
+namespace bitdiff::kernels {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+class WinogradConv : public torch::autograd::Function<WinogradConv> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
+                        const Tensor& bias) {
+    context->save_for_backward({x, weight});
+    return cpu::conv3x3(x, weight, bias);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto &x = saved[0], &weight = saved[1];
+    const auto dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
+    return {context->needs_input_grad(0) ? cpu::conv3x3_input_gradient(dy, weight) : Tensor(),
+            cpu::conv3x3_weight_gradient(dy, x), dy.sum({0, 2, 3})};
+  }
+};
+
+}  // namespace
+
+Tensor conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  TORCH_CHECK(x.dim() == 4 && weight.dim() == 4 && x.size(1) == weight.size(1) &&
+                  weight.size(2) == 3 && weight.size(3) == 3 && bias.size(0) == weight.size(0),
+              "conv3x3: expected [B, K, H, W], [N, K, 3, 3] and [N], got ", x.sizes(),
+              weight.sizes(), bias.sizes());
+  if (!cpu::fits_conv3x3(x, weight)) return reference::conv3x3(x, weight, bias);
+  return WinogradConv::apply(x, weight, bias);
+}
+
+Tensor reference::conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  return at::conv2d(x, weight, bias, 1, 1);
+}
+
+}  // namespace bitdiff::kernels
