@@ -35,7 +35,8 @@ Tensor conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                   weight.size(2) == 3 && weight.size(3) == 3 && bias.size(0) == weight.size(0),
               "conv3x3: expected [B, K, H, W], [N, K, 3, 3] and [N], got ", x.sizes(),
               weight.sizes(), bias.sizes());
-  if (!cpu::fits_conv3x3(x, weight)) return reference::conv3x3(x, weight, bias);
+  if (!cpu::fits_conv3x3(x) || !cpu::fits_conv3x3_weight(weight))
+    return reference::conv3x3(x, weight, bias);
   return WinogradConv::apply(x, weight, bias);
 }
 

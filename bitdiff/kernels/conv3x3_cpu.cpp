@@ -57,19 +57,17 @@ struct Tiling {
   }
 };
 
-// A convolution's weights [N, K, 3, 3], transformed: for each of the 36 points panels of columns,
-// in each a row of `columns` numbers for every input channel.
+// A convolution's weights [N, K, 3, 3], transformed: for each of the 36 points a matrix [K, N] in
+// panels, see matrix_product.h.
 struct Kernel {
   Kernel(int64_t in, int64_t out)
       : inputs(in), outputs(out), plane(in * out + kStagger), u(floats(kPoints * plane)) {}
 
+  const float* data() const { return u.const_data_ptr<float>(); }
   float* row(int64_t input, int64_t panel) {
     return u.mutable_data_ptr<float>() + panel * inputs + input * columns(panel);
   }
-  const float* panel(int64_t point, int64_t first) const {
-    return u.const_data_ptr<float>() + point * plane + first * inputs;
-  }
-  int64_t columns(int64_t first) const { return std::min(kPanel, outputs - first); }
+  int64_t columns(int64_t panel) const { return panel_columns(outputs, panel); }
 
   int64_t inputs, outputs, plane;
   Tensor u;
@@ -117,7 +115,8 @@ int64_t block_of(int64_t tiles, int64_t channels) {
   return round_up(std::min(fitting, share), 6);
 }
 
-Tensor convolve(const Tensor& x, const Kernel& kernel, const Tensor& bias) {
+Tensor convolve(const Tensor& x, const Kernel& kernel, const Tensor& bias,
+                const std::optional<Residual>& residual) {
   const Tiling tiling(x);
   const int64_t inputs = kernel.inputs, outputs = kernel.outputs, tiles = tiling.count();
   auto y = at::empty({x.size(0), outputs, x.size(2), x.size(3)}, x.options(),
@@ -127,7 +126,9 @@ Tensor convolve(const Tensor& x, const Kernel& kernel, const Tensor& bias) {
   const int64_t v_plane = block * inputs + kStagger, m_plane = block * outputs + kStagger;
   const int64_t workspace = kPoints * (v_plane + m_plane) + outputs;
   const auto room = floats(at::get_num_threads() * workspace);
-  const std::vector<float> zeros(inputs);
+  const std::vector<float> zeros(std::max(inputs, outputs));
+  const float* more = residual ? residual->x.const_data_ptr<float>() : nullptr;
+  const auto factor = static_cast<float>(residual ? residual->factor : 1);
   const float* from = x.const_data_ptr<float>();
   float* to = y.mutable_data_ptr<float>();
 
@@ -138,29 +139,27 @@ Tensor convolve(const Tensor& x, const Kernel& kernel, const Tensor& bias) {
     const float* in[kPoints];
     float* out[kOut * kOut];
     for (int64_t first = begin * block; first < std::min(end * block, tiles); first += block) {
-      const int64_t count = std::min(block, tiles - first), rows = round_up(count, 2);
-      for (int64_t t = 0; t < rows; ++t) {
+      const int64_t count = std::min(block, tiles - first);
+      for (int64_t t = 0; t < count; ++t) {
         tiling.point(from, inputs, first + t, kIn, zeros.data(), in);
         winograd::transform_input(in, inputs, v + t * inputs, v_plane);
       }
       for (int64_t point = 0; point < kPoints; ++point) {
-        for (int64_t n = 0; n < outputs; n += kPanel) {
-          const int64_t columns = kernel.columns(n);
-          multiply({.a = v + point * v_plane,
-                    .a_row = inputs,
-                    .b = kernel.panel(point, n),
-                    .b_row = columns,
-                    .c = m + point * m_plane + n,
-                    .c_row = outputs,
-                    .rows = rows,
-                    .columns = columns,
-                    .depth = inputs});
-        }
+        multiply_packed({.a = v + point * v_plane,
+                         .a_row = inputs,
+                         .b = kernel.data() + point * kernel.plane,
+                         .b_row = 0,
+                         .c = m + point * m_plane,
+                         .c_row = outputs,
+                         .rows = count,
+                         .columns = outputs,
+                         .depth = inputs});
       }
       for (int64_t t = 0; t < count; ++t) {
         tiling.point(to, outputs, first + t, kOut, nowhere, out);
+        if (more) tiling.point(more, outputs, first + t, kOut, zeros.data(), in);
         winograd::transform_output(m + t * outputs, m_plane, outputs, bias.const_data_ptr<float>(),
-                                   out);
+                                   more ? in : nullptr, factor, out);
       }
     }
   });
@@ -169,22 +168,23 @@ Tensor convolve(const Tensor& x, const Kernel& kernel, const Tensor& bias) {
 
 }  // namespace
 
-bool fits_conv3x3(const Tensor& x, const Tensor& weight) {
-  const auto in_order = [](const Tensor& t) {
-    return t.is_cpu() && t.scalar_type() == at::kFloat &&
-           t.is_contiguous(at::MemoryFormat::ChannelsLast);
-  };
-  return has_avx512() && in_order(x) && in_order(weight) && weight.size(0) % kLanes == 0 &&
-         weight.size(1) % kLanes == 0;
+bool fits_conv3x3(const Tensor& x) {
+  return has_avx512() && x.is_cpu() && x.scalar_type() == at::kFloat && x.dim() == 4 &&
+         x.is_contiguous(at::MemoryFormat::ChannelsLast) && x.size(1) % kLanes == 0;
 }
 
-Tensor conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  return convolve(x, transform(weight), bias);
+bool fits_conv3x3_weight(const Tensor& weight) {
+  return fits_conv3x3(weight) && weight.size(0) % kLanes == 0;
+}
+
+Tensor conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias,
+               const std::optional<Residual>& residual) {
+  return convolve(x, transform(weight), bias, residual);
 }
 
 Tensor conv3x3_input_gradient(const Tensor& dy, const Tensor& weight) {
   const auto kernel = transform_for_gradient(weight);
-  return convolve(dy, kernel, at::zeros({kernel.outputs}, at::kFloat));
+  return convolve(dy, kernel, at::zeros({kernel.outputs}, at::kFloat), {});
 }
 
 // The adjoint of the forward pass, tile by tile: dm = A dy A^T and du = sum over tiles of dm v, in

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/group_norm.h>
+#include <ATen/ops/silu.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "bitdiff/kernels/group_norm_cpu.h"
@@ -15,20 +16,22 @@ using torch::autograd::variable_list;
 class ChannelsLastGroupNorm : public torch::autograd::Function<ChannelsLastGroupNorm> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& x, int64_t groups,
-                        const Tensor& weight, const Tensor& bias) {
-    const auto norm = cpu::group_norm(x, groups, weight, bias);
+                        const Tensor& weight, const Tensor& bias, Activation activation) {
+    const auto norm = cpu::group_norm({x}, groups, weight, bias, activation);
     context->saved_data["groups"] = groups;
-    context->save_for_backward({x, weight, norm.mean, norm.rstd});
+    context->saved_data["activation"] = static_cast<int64_t>(activation);
+    context->save_for_backward({x, weight, bias, norm.mean, norm.rstd});
     return norm.y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
     const auto dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
-    const auto gradient =
-        cpu::group_norm_gradient(dy, saved[0], context->saved_data["groups"].toInt(), saved[1],
-                                 {.y = {}, .mean = saved[2], .rstd = saved[3]});
-    return {gradient.x, {}, gradient.weight, gradient.bias};
+    const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
+    auto gradient = cpu::group_norm_gradient(dy, {saved[0]}, context->saved_data["groups"].toInt(),
+                                             saved[1], saved[2], activation,
+                                             {.y = {}, .mean = saved[3], .rstd = saved[4]});
+    return {gradient.x[0], {}, gradient.weight, gradient.bias, {}};
   }
 };
 
@@ -42,22 +45,25 @@ void check(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& 
 
 }  // namespace
 
-Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias) {
+Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias,
+                  Activation activation) {
   if (!x.is_cpu() || !x.is_contiguous(at::MemoryFormat::ChannelsLast))
-    return reference::group_norm(x, groups, weight, bias);
+    return reference::group_norm(x, groups, weight, bias, activation);
   check(x, groups, weight, bias);
   const auto full = [](const Tensor& t) { return t.to(at::kFloat).contiguous(); };
-  return ChannelsLastGroupNorm::apply(x.to(at::kFloat), groups, full(weight), full(bias))
+  return ChannelsLastGroupNorm::apply(x.to(at::kFloat), groups, full(weight), full(bias),
+                                      activation)
       .to(x.scalar_type());
 }
 
 Tensor reference::group_norm(const Tensor& x, int64_t groups, const Tensor& weight,
-                             const Tensor& bias) {
+                             const Tensor& bias, Activation activation) {
   check(x, groups, weight, bias);
   const auto spread = [&](const Tensor& t) {
     return t.to(x.scalar_type()).unsqueeze(-1).unsqueeze(-1);
   };
-  return at::addcmul(spread(bias), at::group_norm(x, groups, {}, {}, 1e-5), spread(weight));
+  const auto y = at::addcmul(spread(bias), at::group_norm(x, groups, {}, {}, 1e-5), spread(weight));
+  return activation == Activation::kSilu ? at::silu(y) : y;
 }
 
 }  // namespace bitdiff::kernels

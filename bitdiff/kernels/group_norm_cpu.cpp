@@ -3,156 +3,242 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <vector>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+
+#include "bitdiff/kernels/math.h"
 
 namespace bitdiff::kernels::cpu {
 namespace {
 
 constexpr double kEps = 1e-5;
 
-// The build is for any x86-64; these loops are compiled for wider vectors too and chosen as the
-// program starts.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define BITDIFF_VECTORS [[gnu::target_clones("avx512f", "avx2", "default")]]
-#else
-#define BITDIFF_VECTORS
-#endif
-
-// A row of a batch in channels-last order is an image of `places` x `channels` numbers. The loops
-// below run over all its places and, inside, over channels, which the compiler vectorises.
-struct Layout {
-  int64_t places, channels, groups;
-
-  int64_t width() const { return channels / groups; }
+// Some channels at all places of one image, in channels-last order. The loops below run over places
+// and, inside, over channels, which the compiler vectorises.
+struct Piece {
+  int64_t places, channels;
 };
 
-Layout layout_of(const Tensor& x, int64_t groups) {
-  return {x.size(2) * x.size(3), x.size(1), groups};
-}
+// Numbers of one image for each channel of a piece.
+struct Channels {
+  const float *mean, *slope, *bias;
+};
 
 // sums[c] = sum over places of x[place, c].
-BITDIFF_VECTORS void sum_places(const float* x, const Layout& layout, float* __restrict sums) {
-  std::fill(sums, sums + layout.channels, 0.0F);
-  for (int64_t place = 0; place < layout.places; ++place, x += layout.channels)
-    for (int64_t c = 0; c < layout.channels; ++c) sums[c] += x[c];
+BITDIFF_VECTORS void sum_places(const float* x, Piece piece, float* __restrict sums) {
+  std::fill(sums, sums + piece.channels, 0.0F);
+  for (int64_t place = 0; place < piece.places; ++place, x += piece.channels)
+    for (int64_t c = 0; c < piece.channels; ++c) sums[c] += x[c];
 }
 
 // sums[c] = sum over places of (x[place, c] - mean[c])^2.
-BITDIFF_VECTORS void sum_squares(const float* x, const float* mean, const Layout& layout,
+BITDIFF_VECTORS void sum_squares(const float* x, const float* mean, Piece piece,
                                  float* __restrict sums) {
-  std::fill(sums, sums + layout.channels, 0.0F);
-  for (int64_t place = 0; place < layout.places; ++place, x += layout.channels)
-    for (int64_t c = 0; c < layout.channels; ++c) sums[c] += (x[c] - mean[c]) * (x[c] - mean[c]);
+  std::fill(sums, sums + piece.channels, 0.0F);
+  for (int64_t place = 0; place < piece.places; ++place, x += piece.channels)
+    for (int64_t c = 0; c < piece.channels; ++c) sums[c] += (x[c] - mean[c]) * (x[c] - mean[c]);
 }
 
-// y = (x - mean) * slope + bias.
-BITDIFF_VECTORS void apply(const float* x, const float* mean, const float* slope, const float* bias,
-                           const Layout& layout, float* __restrict y) {
-  for (int64_t place = 0; place < layout.places; ++place, x += layout.channels) {
-    for (int64_t c = 0; c < layout.channels; ++c) y[c] = (x[c] - mean[c]) * slope[c] + bias[c];
-    y += layout.channels;
+// y = (x - mean) * slope + bias; places of y are `y_step` apart.
+BITDIFF_VECTORS void apply(const float* x, Piece piece, Channels of, int64_t y_step,
+                           float* __restrict y) {
+  for (int64_t place = 0; place < piece.places; ++place, x += piece.channels, y += y_step)
+    for (int64_t c = 0; c < piece.channels; ++c)
+      y[c] = (x[c] - of.mean[c]) * of.slope[c] + of.bias[c];
+}
+
+// y = silu((x - mean) * slope + bias).
+BITDIFF_VECTORS void apply_silu(const float* x, Piece piece, Channels of, int64_t y_step,
+                                float* __restrict y) {
+  for (int64_t place = 0; place < piece.places; ++place, x += piece.channels, y += y_step)
+    for (int64_t c = 0; c < piece.channels; ++c)
+      y[c] = silu((x[c] - of.mean[c]) * of.slope[c] + of.bias[c]);
+}
+
+// dz = dy * d silu(z) / dz of the z that apply_silu computes.
+BITDIFF_VECTORS void apply_silu_slope(const float* dy, int64_t dy_step, const float* x, Piece piece,
+                                      Channels of, float* __restrict dz) {
+  for (int64_t place = 0; place < piece.places; ++place) {
+    for (int64_t c = 0; c < piece.channels; ++c)
+      dz[c] = dy[c] * silu_slope((x[c] - of.mean[c]) * of.slope[c] + of.bias[c]);
+    x += piece.channels;
+    dy += dy_step;
+    dz += piece.channels;
   }
 }
 
-// dbias[c] = sum over places of dy, dweight[c] = sum over places of dy * (x - mean).
-BITDIFF_VECTORS void sum_gradients(const float* dy, const float* x, const float* mean,
-                                   const Layout& layout, float* __restrict dbias,
+// dbias[c] = sum over places of dz, dweight[c] = sum over places of dz * (x - mean).
+BITDIFF_VECTORS void sum_gradients(const float* dz, int64_t dz_step, const float* x,
+                                   const float* mean, Piece piece, float* __restrict dbias,
                                    float* __restrict dweight) {
-  std::fill(dbias, dbias + layout.channels, 0.0F);
-  std::fill(dweight, dweight + layout.channels, 0.0F);
-  for (int64_t place = 0; place < layout.places; ++place) {
-    for (int64_t c = 0; c < layout.channels; ++c) {
-      dbias[c] += dy[c];
-      dweight[c] += dy[c] * (x[c] - mean[c]);
+  std::fill(dbias, dbias + piece.channels, 0.0F);
+  std::fill(dweight, dweight + piece.channels, 0.0F);
+  for (int64_t place = 0; place < piece.places; ++place) {
+    for (int64_t c = 0; c < piece.channels; ++c) {
+      dbias[c] += dz[c];
+      dweight[c] += dz[c] * (x[c] - mean[c]);
     }
-    x += layout.channels;
-    dy += layout.channels;
+    x += piece.channels;
+    dz += dz_step;
   }
 }
 
-// dx = dy * slope - (x - mean) * along - offset.
-BITDIFF_VECTORS void apply_gradient(const float* dy, const float* x, const float* mean,
-                                    const float* slope, const float* along, const float* offset,
-                                    const Layout& layout, float* __restrict dx) {
-  for (int64_t place = 0; place < layout.places; ++place) {
-    for (int64_t c = 0; c < layout.channels; ++c)
-      dx[c] = dy[c] * slope[c] - (x[c] - mean[c]) * along[c] - offset[c];
-    x += layout.channels;
-    dy += layout.channels;
-    dx += layout.channels;
+// dx = dz * slope - (x - mean) * along - offset; dx may be dz.
+BITDIFF_VECTORS void apply_gradient(const float* dz, int64_t dz_step, const float* x, Piece piece,
+                                    const float* mean, const float* slope, const float* along,
+                                    const float* offset, float* dx) {
+  for (int64_t place = 0; place < piece.places; ++place) {
+    // The compiler cannot know that each number is read before it is written.
+#pragma GCC ivdep
+    for (int64_t c = 0; c < piece.channels; ++c)
+      dx[c] = dz[c] * slope[c] - (x[c] - mean[c]) * along[c] - offset[c];
+    x += piece.channels;
+    dz += dz_step;
+    dx += piece.channels;
+  }
+}
+
+int64_t places_of(const Parts& x) { return x[0].size(2) * x[0].size(3); }
+
+// Where image `b` of a part begins.
+const float* image_of(const Tensor& part, int64_t b) {
+  return part.const_data_ptr<float>() + b * part.stride(0);
+}
+
+// Calls work(image of the part, piece, first channel) for every part of image `b`.
+template <class Work>
+void for_each_part(const Parts& x, int64_t b, const Work& work) {
+  int64_t first = 0;
+  for (const auto& part : x) {
+    work(image_of(part, b), Piece{places_of(x), part.size(1)}, first);
+    first += part.size(1);
   }
 }
 
 // means[c] = the mean over the group of c, whose channels have these sums.
-void mean_of_groups(const float* sums, const Layout& layout, float* means) {
-  for (int64_t first = 0; first < layout.channels; first += layout.width()) {
-    const double sum = std::accumulate(sums + first, sums + first + layout.width(), 0.0);
-    const double count = static_cast<double>(layout.places * layout.width());
-    std::fill(means + first, means + first + layout.width(), static_cast<float>(sum / count));
+void mean_of_groups(const std::vector<float>& sums, int64_t places, int64_t groups, float* means) {
+  const auto channels = static_cast<int64_t>(sums.size()), width = channels / groups;
+  const double count = static_cast<double>(places * width);
+  for (int64_t first = 0; first < channels; first += width) {
+    const double sum = std::accumulate(&sums[first], &sums[first] + width, 0.0);
+    std::fill(means + first, means + first + width, static_cast<float>(sum / count));
   }
+}
+
+void find_moments(const Parts& x, int64_t b, int64_t groups, std::vector<float>& sums, float* mean,
+                  float* rstd) {
+  for_each_part(x, b, [&](const float* image, Piece piece, int64_t first) {
+    sum_places(image, piece, &sums[first]);
+  });
+  mean_of_groups(sums, places_of(x), groups, mean);
+  // A second pass, for the difference of two large moments would lose digits.
+  for_each_part(x, b, [&](const float* image, Piece piece, int64_t first) {
+    sum_squares(image, mean + first, piece, &sums[first]);
+  });
+  mean_of_groups(sums, places_of(x), groups, rstd);
+  for (size_t c = 0; c < sums.size(); ++c)
+    rstd[c] = static_cast<float>(1 / std::sqrt(rstd[c] + kEps));
+}
+
+void normalise(const Parts& x, int64_t b, const Tensor& weight, const Tensor& bias,
+               Activation activation, const GroupNorm& norm, std::vector<float>& slope) {
+  const auto channels = weight.size(1), row = b * channels;
+  const float* mean = norm.mean.const_data_ptr<float>() + row;
+  for (int64_t c = 0; c < channels; ++c) {
+    slope[c] = weight.const_data_ptr<float>()[row + c] * norm.rstd.const_data_ptr<float>()[row + c];
+  }
+  const auto loop = activation == Activation::kSilu ? apply_silu : apply;
+  float* y = norm.y.mutable_data_ptr<float>() + b * norm.y.stride(0);
+  for_each_part(x, b, [&](const float* image, Piece piece, int64_t first) {
+    const float* offset = bias.const_data_ptr<float>() + row + first;
+    loop(image, piece, {mean + first, &slope[first], offset}, channels, y + first);
+  });
+}
+
+Tensor empty_whole(const Parts& x, int64_t channels) {
+  return at::empty({x[0].size(0), channels, x[0].size(2), x[0].size(3)}, x[0].options(),
+                   at::MemoryFormat::ChannelsLast);
 }
 
 }  // namespace
 
-GroupNorm group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias) {
-  const auto layout = layout_of(x, groups);
-  const auto channels = layout.channels, row = layout.places * channels;
-  GroupNorm norm{at::empty_like(x), at::empty_like(weight), at::empty_like(weight)};
-  at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {
+GroupNorm group_norm(const Parts& x, int64_t groups, const Tensor& weight, const Tensor& bias,
+                     Activation activation) {
+  const auto channels = weight.size(1);
+  GroupNorm norm{empty_whole(x, channels), at::empty_like(weight), at::empty_like(weight)};
+  at::parallel_for(0, weight.size(0), 1, [&](int64_t begin, int64_t end) {
     std::vector<float> sums(channels), slope(channels);
     for (int64_t b = begin; b < end; ++b) {
-      const float* from = x.const_data_ptr<float>() + b * row;
-      const float* w = weight.const_data_ptr<float>() + b * channels;
-      float* mean = norm.mean.mutable_data_ptr<float>() + b * channels;
-      float* rstd = norm.rstd.mutable_data_ptr<float>() + b * channels;
-      sum_places(from, layout, sums.data());
-      mean_of_groups(sums.data(), layout, mean);
-      // A second pass, for the difference of two large moments would lose digits.
-      sum_squares(from, mean, layout, sums.data());
-      mean_of_groups(sums.data(), layout, rstd);
-      for (int64_t c = 0; c < channels; ++c) {
-        rstd[c] = static_cast<float>(1 / std::sqrt(rstd[c] + kEps));
-        slope[c] = w[c] * rstd[c];
-      }
-      apply(from, mean, slope.data(), bias.const_data_ptr<float>() + b * channels, layout,
-            norm.y.mutable_data_ptr<float>() + b * row);
+      find_moments(x, b, groups, sums, norm.mean.mutable_data_ptr<float>() + b * channels,
+                   norm.rstd.mutable_data_ptr<float>() + b * channels);
+      normalise(x, b, weight, bias, activation, norm, slope);
     }
   });
   return norm;
 }
 
-// With n = (x - mean) * rstd and y = n * weight + bias, and E the mean over a group:
-// dx = rstd * (weight * dy - E[weight * dy] - n * E[weight * dy * n]).
-GroupNormGradient group_norm_gradient(const Tensor& dy, const Tensor& x, int64_t groups,
-                                      const Tensor& weight, const GroupNorm& norm) {
-  const auto layout = layout_of(x, groups);
-  const auto channels = layout.channels, row = layout.places * channels;
-  GroupNormGradient gradient{at::empty_like(x), at::empty_like(weight), at::empty_like(weight)};
-  at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {
+Tensor group_norm_again(const Parts& x, const Tensor& weight, const Tensor& bias,
+                        Activation activation, const GroupNorm& norm) {
+  const GroupNorm again{empty_whole(x, weight.size(1)), norm.mean, norm.rstd};
+  at::parallel_for(0, weight.size(0), 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> slope(weight.size(1));
+    for (int64_t b = begin; b < end; ++b) normalise(x, b, weight, bias, activation, again, slope);
+  });
+  return again.y;
+}
+
+// With n = (x - mean) * rstd, z = n * weight + bias, dz the gradient by z, and E the mean over a
+// group: dx = rstd * (weight * dz - E[weight * dz] - n * E[weight * dz * n]).
+GroupNormGradient group_norm_gradient(const Tensor& dy, const Parts& x, int64_t groups,
+                                      const Tensor& weight, const Tensor& bias,
+                                      Activation activation, const GroupNorm& norm) {
+  const auto channels = weight.size(1);
+  GroupNormGradient gradient{{}, at::empty_like(weight), at::empty_like(weight)};
+  std::vector<float*> dx;
+  for (const auto& part : x) {
+    gradient.x.push_back(at::empty_like(part));
+    dx.push_back(gradient.x.back().mutable_data_ptr<float>());
+  }
+  at::parallel_for(0, weight.size(0), 1, [&](int64_t begin, int64_t end) {
     std::vector<float> slope(channels), along(channels), offset(channels), sums(channels);
     for (int64_t b = begin; b < end; ++b) {
-      const float* dy_row = dy.const_data_ptr<float>() + b * row;
-      const float* x_row = x.const_data_ptr<float>() + b * row;
-      const float* w = weight.const_data_ptr<float>() + b * channels;
-      const float* mean = norm.mean.const_data_ptr<float>() + b * channels;
-      const float* rstd = norm.rstd.const_data_ptr<float>() + b * channels;
-      float* dweight = gradient.weight.mutable_data_ptr<float>() + b * channels;
-      float* dbias = gradient.bias.mutable_data_ptr<float>() + b * channels;
-      sum_gradients(dy_row, x_row, mean, layout, dbias, dweight);
+      const auto row = b * channels;
+      const float* w = weight.const_data_ptr<float>() + row;
+      const float* mean = norm.mean.const_data_ptr<float>() + row;
+      const float* rstd = norm.rstd.const_data_ptr<float>() + row;
+      float* dweight = gradient.weight.mutable_data_ptr<float>() + row;
+      float* dbias = gradient.bias.mutable_data_ptr<float>() + row;
+      for (int64_t c = 0; c < channels; ++c) slope[c] = w[c] * rstd[c];
+
+      // Where there is an activation dz passes through dx.
+      const bool through = activation == Activation::kSilu;
+      size_t index = 0;
+      for_each_part(x, b, [&](const float* image, Piece piece, int64_t first) {
+        float* to = dx[index++] + b * piece.places * piece.channels;
+        const float* from = image_of(dy, b) + first;
+        if (through) {
+          const float* shift = bias.const_data_ptr<float>() + row + first;
+          apply_silu_slope(from, channels, image, piece, {mean + first, &slope[first], shift}, to);
+        }
+        sum_gradients(through ? to : from, through ? piece.channels : channels, image, mean + first,
+                      piece, dbias + first, dweight + first);
+      });
       for (int64_t c = 0; c < channels; ++c) {
         dweight[c] *= rstd[c];
-        slope[c] = w[c] * rstd[c];
         sums[c] = slope[c] * dbias[c];
       }
-      mean_of_groups(sums.data(), layout, offset.data());
+      mean_of_groups(sums, places_of(x), groups, offset.data());
       for (int64_t c = 0; c < channels; ++c) sums[c] = slope[c] * dweight[c] * rstd[c];
-      mean_of_groups(sums.data(), layout, along.data());
-      apply_gradient(dy_row, x_row, mean, slope.data(), along.data(), offset.data(), layout,
-                     gradient.x.mutable_data_ptr<float>() + b * row);
+      mean_of_groups(sums, places_of(x), groups, along.data());
+      index = 0;
+      for_each_part(x, b, [&](const float* image, Piece piece, int64_t first) {
+        float* to = dx[index++] + b * piece.places * piece.channels;
+        const float* from = through ? to : image_of(dy, b) + first;
+        apply_gradient(from, through ? piece.channels : channels, image, piece, mean + first,
+                       &slope[first], &along[first], &offset[first], to);
+      });
     }
   });
   return gradient;

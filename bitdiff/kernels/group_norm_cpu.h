@@ -1,10 +1,16 @@
 #pragma once
 
+#include <vector>
+
 #include "bitdiff/base/tensor.h"
+#include "bitdiff/kernels/group_norm.h"
 
 /// The twin of kernels/group_norm.h for tensors in main memory, called through that, and its
-/// gradient. All is float32; `x` and `dy` are in channels-last order, the rest is contiguous.
+/// gradient. All is float32; images are in channels-last order, the rest is contiguous.
 namespace bitdiff::kernels::cpu {
+
+/// The channels of an image [B, C, H, W], in one tensor or in several one behind the other.
+using Parts = std::vector<Tensor>;
 
 struct GroupNorm {
   Tensor y;
@@ -12,14 +18,22 @@ struct GroupNorm {
   Tensor rstd;  ///< [B, C], 1 / deviation of each channel's group.
 };
 
-GroupNorm group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias);
+/// `weight`, `bias`: [B, C].
+GroupNorm group_norm(const Parts& x, int64_t groups, const Tensor& weight, const Tensor& bias,
+                     Activation activation);
+
+/// The y of `group_norm` once more, from the `mean` and `rstd` it found.
+Tensor group_norm_again(const Parts& x, const Tensor& weight, const Tensor& bias,
+                        Activation activation, const GroupNorm& norm);
 
 struct GroupNormGradient {
-  Tensor x, weight, bias;
+  Parts x;
+  Tensor weight, bias;
 };
 
-/// `dy`: the gradient by `norm.y`.
-GroupNormGradient group_norm_gradient(const Tensor& dy, const Tensor& x, int64_t groups,
-                                      const Tensor& weight, const GroupNorm& norm);
+/// `dy`: the gradient by `norm.y`, which is not looked at.
+GroupNormGradient group_norm_gradient(const Tensor& dy, const Parts& x, int64_t groups,
+                                      const Tensor& weight, const Tensor& bias,
+                                      Activation activation, const GroupNorm& norm);
 
 }  // namespace bitdiff::kernels::cpu

@@ -1,7 +1,5 @@
 #include "bitdiff/kernels/matrix_product.h"
 
-#include <algorithm>
-
 #include "bitdiff/kernels/vector512.h"
 
 namespace bitdiff::kernels {
@@ -42,45 +40,57 @@ BITDIFF_AVX512 void multiply_block(const MatrixProduct& p, const float* a, float
   }
 }
 
+// As many blocks of kRows rows as `p.rows` has, and steps over them.
+template <int kRows, int kVectors, bool kTransposed>
+void multiply_rows(MatrixProduct& p) {
+  for (; p.rows >= kRows; p.rows -= kRows) {
+    multiply_block<kRows, kVectors, kTransposed>(p, p.a, p.c);
+    p.a += kRows * (kTransposed ? 1 : p.a_row);
+    p.c += kRows * p.c_row;
+  }
+}
+
 template <int kVectors, bool kTransposed>
-void multiply_panel(const MatrixProduct& p) {
-  const float* a = p.a;
-  float* c = p.c;
-  const int64_t step = kTransposed ? 1 : p.a_row;
-  int64_t rows = p.rows;
+void multiply_columns(MatrixProduct p) {
   // Six rows of four vectors leave eight of the 32 registers for B.
-  for (; rows >= 6; rows -= 6, a += 6 * step, c += 6 * p.c_row)
-    multiply_block<6, kVectors, kTransposed>(p, a, c);
-  if (rows == 4) multiply_block<4, kVectors, kTransposed>(p, a, c);
-  if (rows == 2) multiply_block<2, kVectors, kTransposed>(p, a, c);
+  multiply_rows<6, kVectors, kTransposed>(p);
+  multiply_rows<4, kVectors, kTransposed>(p);
+  multiply_rows<2, kVectors, kTransposed>(p);
+  multiply_rows<1, kVectors, kTransposed>(p);
 }
 
 template <bool kTransposed>
-void multiply_panels(MatrixProduct p) {
-  const int64_t columns = p.columns, depth = p.depth;
-  const bool add = p.add;
-  const auto whole = p;
-  for (int64_t k = 0; k < depth; k += kDepth) {
-    p.add = add || k > 0;
-    p.depth = std::min(kDepth, depth - k);
+void multiply_panel(const MatrixProduct& whole) {
+  auto p = whole;
+  for (int64_t k = 0; k < whole.depth; k += kDepth) {
+    p.add = whole.add || k > 0;
+    p.depth = std::min(kDepth, whole.depth - k);
     p.a = whole.a + (kTransposed ? k * p.a_row : k);
-    for (int64_t column = 0; column < columns; column += kPanel) {
-      p.b = whole.b + k * p.b_row + column;
-      p.c = whole.c + column;
-      switch (std::min(kPanel, columns - column) / kLanes) {
-        case 4:
-          multiply_panel<4, kTransposed>(p);
-          break;
-        case 3:
-          multiply_panel<3, kTransposed>(p);
-          break;
-        case 2:
-          multiply_panel<2, kTransposed>(p);
-          break;
-        default:
-          multiply_panel<1, kTransposed>(p);
-      }
+    p.b = whole.b + k * p.b_row;
+    switch (whole.columns / kLanes) {
+      case 4:
+        multiply_columns<4, kTransposed>(p);
+        break;
+      case 3:
+        multiply_columns<3, kTransposed>(p);
+        break;
+      case 2:
+        multiply_columns<2, kTransposed>(p);
+        break;
+      default:
+        multiply_columns<1, kTransposed>(p);
     }
+  }
+}
+
+template <bool kTransposed>
+void multiply_panels(const MatrixProduct& whole) {
+  auto p = whole;
+  for (int64_t column = 0; column < whole.columns; column += kPanel) {
+    p.columns = panel_columns(whole.columns, column);
+    p.b = whole.b + column;
+    p.c = whole.c + column;
+    multiply_panel<kTransposed>(p);
   }
 }
 
@@ -88,5 +98,30 @@ void multiply_panels(MatrixProduct p) {
 
 void multiply(const MatrixProduct& product) { multiply_panels<false>(product); }
 void multiply_transposed(const MatrixProduct& product) { multiply_panels<true>(product); }
+
+void multiply_packed(const MatrixProduct& product) {
+  auto p = product;
+  for (int64_t column = 0; column < product.columns; column += kPanel) {
+    p.columns = p.b_row = panel_columns(product.columns, column);
+    p.b = product.b + column * product.depth;
+    p.c = product.c + column;
+    multiply_panel<false>(p);
+  }
+}
+
+void pack(const float* b, int64_t b_row, int64_t depth, int64_t columns, float* to) {
+  for (int64_t column = 0; column < columns; column += kPanel) {
+    const int64_t width = panel_columns(columns, column);
+    for (int64_t k = 0; k < depth; ++k) to = std::copy_n(b + k * b_row + column, width, to);
+  }
+}
+
+void pack_transposed(const float* b, int64_t b_row, int64_t depth, int64_t columns, float* to) {
+  for (int64_t column = 0; column < columns; column += kPanel) {
+    const int64_t width = panel_columns(columns, column);
+    for (int64_t k = 0; k < depth; ++k)
+      for (int64_t n = 0; n < width; ++n) *to++ = b[(column + n) * b_row + k];
+  }
+}
 
 }  // namespace bitdiff::kernels

@@ -94,7 +94,8 @@ BITDIFF_AVX512 void transform_input(const float* const* d, int64_t channels, flo
 }
 
 BITDIFF_AVX512 void transform_output(const float* m, int64_t plane, int64_t channels,
-                                     const float* bias, float* const* y) {
+                                     const float* bias, const float* const* residual, float factor,
+                                     float* const* y) {
   for (int64_t c = 0; c < channels; c += kLanes) {
     Vector half[kOut][kIn], offset;
 #pragma GCC unroll 6
@@ -112,7 +113,15 @@ BITDIFF_AVX512 void transform_output(const float* m, int64_t plane, int64_t chan
       Vector out[kOut];
       output(half[i], out);
 #pragma GCC unroll 4
-      for (int j = 0; j < kOut; ++j) store(y[i * kOut + j] + c, out[j] + offset);
+      for (int j = 0; j < kOut; ++j) {
+        out[j] += offset;
+        if (residual) {
+          Vector more;
+          load(more, residual[i * kOut + j] + c);
+          out[j] = (out[j] + more) * factor;
+        }
+        store(y[i * kOut + j] + c, out[j]);
+      }
     }
   }
 }

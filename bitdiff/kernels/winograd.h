@@ -24,9 +24,10 @@ inline constexpr int64_t kPoints = kIn * kIn;
 /// B^T d B. `d`: 36 pixels.
 void transform_input(const float* const* d, int64_t channels, float* to, int64_t plane);
 
-/// A^T m A + bias. `y`: 16 pixels.
+/// (A^T m A + bias + residual) * factor. `residual`: 16 pixels, or null for none and no factor.
+/// `y`: 16 pixels.
 void transform_output(const float* m, int64_t plane, int64_t channels, const float* bias,
-                      float* const* y);
+                      const float* const* residual, float factor, float* const* y);
 
 /// A dy A^T, the transpose of transform_output. `dy`: 16 pixels.
 void transform_output_gradient(const float* const* dy, int64_t channels, float* to, int64_t plane);

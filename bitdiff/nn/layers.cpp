@@ -9,14 +9,15 @@
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 
 #include "bitdiff/base/error.h"
+#include "bitdiff/kernels/attention.h"
 #include "bitdiff/kernels/conv3x3.h"
 #include "bitdiff/kernels/group_norm.h"
+#include "bitdiff/kernels/linear.h"
 
 namespace bitdiff {
 namespace {
@@ -47,7 +48,7 @@ Linear::Linear(int64_t in, int64_t out, const Scope& scope, double init_scale)
     : weight(scope.add("weight", {out, in}, init_scale)),
       bias(scope.add_filled("bias", {out}, 0)) {}
 
-Tensor Linear::operator()(const Tensor& x) const { return at::linear(x, weight, bias); }
+Tensor Linear::operator()(const Tensor& x) const { return kernels::linear({x}, weight, bias); }
 
 Conv2d::Conv2d(int64_t in, int64_t out, const Scope& scope, Options options)
     : weight(scope.add("weight", {out, in, options.kernel, options.kernel}, options.init_scale)),
@@ -57,8 +58,13 @@ Conv2d::Conv2d(int64_t in, int64_t out, const Scope& scope, Options options)
 
 Tensor Conv2d::operator()(const Tensor& x) const {
   if (stride == 1 && padding == 1) return kernels::conv3x3(x, weight, bias);
-  if (stride == 1) return at::conv2d(x, weight, bias, 1, padding);
+  if (stride == 1) return kernels::conv1x1({x}, weight, bias);
   return at::conv2d(at::constant_pad_nd(x, {0, padding, 0, padding}), weight, bias, stride);
+}
+
+Tensor Conv2d::of_silu(const std::vector<Tensor>& x, const kernels::Norm& norm,
+                       const std::optional<kernels::Residual>& residual) const {
+  return kernels::silu_conv3x3(x, norm, weight, bias, residual);
 }
 
 GroupNorm::GroupNorm(int64_t channels, int64_t group_count, const Scope& scope)
@@ -70,16 +76,20 @@ GroupNorm::GroupNorm(int64_t channels, int64_t group_count, const Scope& scope)
                      " normalisation groups; choose a width that is a multiple of 32");
 }
 
-Tensor GroupNorm::operator()(const Tensor& x) const {
-  const auto rows = x.size(0), channels = x.size(1);
-  return kernels::group_norm(x, groups, weight.expand({rows, channels}),
-                             bias.expand({rows, channels}));
+kernels::Norm GroupNorm::weights(int64_t rows) const {
+  const auto each_row = [&](const Tensor& t) { return t.expand({rows, t.size(0)}); };
+  return {groups, each_row(weight), each_row(bias)};
 }
 
-Tensor GroupNorm::operator()(const Tensor& x, const Tensor& scale_shift) const {
+kernels::Norm GroupNorm::weights(const Tensor& scale_shift) const {
   const auto modulation = scale_shift.chunk(2, 1);
   const auto gain = 1 + modulation[0];
-  return kernels::group_norm(x, groups, weight * gain, at::addcmul(modulation[1], bias, gain));
+  return {groups, weight * gain, at::addcmul(modulation[1], bias, gain)};
+}
+
+Tensor GroupNorm::operator()(const Tensor& x) const {
+  const auto norm = weights(x.size(0));
+  return kernels::group_norm(x, groups, norm.weight, norm.bias);
 }
 
 LayerNorm::LayerNorm(int64_t width, const Scope& scope)
@@ -98,8 +108,7 @@ SelfAttention::SelfAttention(int64_t channels, int64_t head_count, const Scope& 
 }
 
 Tensor SelfAttention::operator()(const Tensor& x) const {
-  const auto part = split_heads(qkv(x), 3, heads);
-  return out(join_heads(at::scaled_dot_product_attention(part[0], part[1], part[2])));
+  return out(kernels::self_attention(qkv(x), heads));
 }
 
 Tensor SelfAttention::causal(const Tensor& x, KeyValue& past) const {

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "bitdiff/base/random.h"
 #include "bitdiff/base/tensor.h"
+#include "bitdiff/kernels/silu_conv3x3.h"
 #include "bitdiff/nn/parameters.h"
 
 namespace bitdiff {
@@ -34,6 +36,11 @@ struct Conv2d {
   Conv2d(int64_t in, int64_t out, const Scope& scope) : Conv2d(in, out, scope, Options()) {}
   Tensor operator()(const Tensor& x) const;  ///< [B, in, H, W] -> [B, out, H', W'].
 
+  /// (conv(silu(norm(x))) + residual) * factor, for a kernel of 3 and a stride of 1. The channels
+  /// of x may come in several tensors, one behind the other.
+  Tensor of_silu(const std::vector<Tensor>& x, const kernels::Norm& norm,
+                 const std::optional<kernels::Residual>& residual = {}) const;
+
   Tensor weight, bias;
   int64_t stride, padding;
 };
@@ -44,8 +51,10 @@ struct GroupNorm {
   GroupNorm(int64_t channels, int64_t group_count, const Scope& scope);
   Tensor operator()(const Tensor& x) const;
 
-  /// norm(x) * (1 + scale) + shift. `scale_shift`: [B, 2 C].
-  Tensor operator()(const Tensor& x, const Tensor& scale_shift) const;
+  /// The weights of norm(x), and of norm(x) * (1 + scale) + shift, for the kernels.
+  /// `scale_shift`: [rows, 2 C].
+  kernels::Norm weights(int64_t rows) const;
+  kernels::Norm weights(const Tensor& scale_shift) const;
 
   Tensor weight, bias;
   int64_t groups;

@@ -1,6 +1,7 @@
 #include "bitdiff/nn/unet.h"
 
 #include <algorithm>
+#include <numbers>
 #include <optional>
 #include <utility>
 
@@ -9,6 +10,8 @@
 #include <ATen/ops/upsample_nearest2d.h>
 
 #include "bitdiff/base/error.h"
+#include "bitdiff/kernels/group_norm.h"
+#include "bitdiff/kernels/linear.h"
 #include "bitdiff/nn/layers.h"
 
 namespace bitdiff {
@@ -37,11 +40,17 @@ struct ResBlock {
     if (s.in != s.out) skip.emplace(s.in, s.out, scope / "skip", Conv2d::Options{.kernel = 1});
   }
 
-  Tensor operator()(const Tensor& x, const Tensor& time, const Condition& cond) const {
-    auto h = conv0(activate(norm0(x)));
-    h = activate(norm1(h, scale_shift(time)));
-    h = conv1(dropout(h, dropout_rate, cond.dropout, layer));
-    return scaled_sum(h, skip ? (*skip)(x) : x);
+  /// The channels of x may come in several tensors, one behind the other.
+  Tensor operator()(const std::vector<Tensor>& x, const Tensor& time, const Condition& cond) const {
+    const auto h = conv0.of_silu(x, norm0.weights(time.size(0)));
+    const auto rest = skip ? kernels::conv1x1(x, skip->weight, skip->bias) : x[0];
+    const auto norm = norm1.weights(scale_shift(time));
+    if (cond.dropout && dropout_rate > 0) {
+      const auto a =
+          kernels::group_norm(h, norm.groups, norm.weight, norm.bias, kernels::Activation::kSilu);
+      return scaled_sum(conv1(dropout(a, dropout_rate, cond.dropout, layer)), rest);
+    }
+    return conv1.of_silu({h}, norm, kernels::Residual{rest, 1 / std::numbers::sqrt2});
   }
 
   GroupNorm norm0;
@@ -179,7 +188,7 @@ Tensor UNet::go_down(Tensor x, const Tensor& time, const Condition& cond,
                      std::vector<Tensor>& skips) const {
   for (const auto& stage : down_) {
     for (size_t i = 0; i < stage.block.size(); ++i) {
-      x = stage.block[i](x, time, cond);
+      x = stage.block[i]({x}, time, cond);
       skips.push_back(x);  // Before the attention, as the authors' code.
       x = stage.attend(i, x);
     }
@@ -194,7 +203,7 @@ Tensor UNet::go_up(Tensor x, const Tensor& time, const Condition& cond,
                    std::vector<Tensor>& skips) const {
   for (const auto& stage : up_) {
     for (size_t i = 0; i < stage.block.size(); ++i) {
-      x = stage.block[i](at::cat({x, skips.back()}, 1), time, cond);
+      x = stage.block[i]({x, skips.back()}, time, cond);
       skips.pop_back();
       x = stage.attend(i, x);
     }

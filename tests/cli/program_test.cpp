@@ -142,8 +142,8 @@ TEST_F(Program, ARunFolderInUseExitsWith7) {
 }
 
 TEST_F(Program, NumbersThatAreNotFiniteExitWith5) {
-  EXPECT_EQ(run(train("run", "--set train.lr=10 --set train.clip=0 --set train.eps=0 --steps 400")),
-            5)
+  // Such a decay multiplies the weights by -99 at each step.
+  EXPECT_EQ(run(train("run", "--set train.lr=10 --set train.weight_decay=10 --steps 400")), 5)
       << said_;
 }
 

@@ -11,7 +11,8 @@
 namespace bitdiff::kernels {
 namespace {
 
-using Norm = std::function<Tensor(const Tensor&, int64_t, const Tensor&, const Tensor&)>;
+using Function =
+    std::function<Tensor(const Tensor&, int64_t, const Tensor&, const Tensor&, Activation)>;
 
 struct Case {
   std::vector<int64_t> shape;
@@ -35,24 +36,27 @@ struct Input {
 };
 
 // y and the gradients of sum(y * probe) by x, weight and bias, computed in `type`.
-std::vector<Tensor> run(const Norm& norm, const Input& in, int64_t groups, at::ScalarType type) {
+std::vector<Tensor> run(const Function& norm, const Input& in, int64_t groups,
+                        Activation activation, at::ScalarType type) {
   const auto leaf = [&](const Tensor& t) { return t.to(type).detach().requires_grad_(); };
   const auto x = leaf(in.x), weight = leaf(in.weight), bias = leaf(in.bias);
-  const auto y = norm(x, groups, weight, bias);
+  const auto y = norm(x, groups, weight, bias, activation);
   (y * in.probe.to(type)).sum().backward();
   return {y, x.grad(), weight.grad(), bias.grad()};
 }
 
 TEST(GroupNorm, FastTwinAndItsGradientEqualTheReference) {
   const std::vector<std::string> names = {"y", "x", "weight", "bias"};
-  for (const auto& [shape, groups] : kCases) {
-    const Input input(shape);
-    const auto fast = run(group_norm, input, groups, at::kFloat);
-    const auto exact = run(reference::group_norm, input, groups, at::kDouble);
-    for (size_t i = 0; i < names.size(); ++i) {
-      ASSERT_EQ(fast[i].sizes(), exact[i].sizes()) << names[i];
-      const auto error = (fast[i] - exact[i]).norm().item<double>();
-      EXPECT_LE(error, 2e-6 * exact[i].norm().item<double>() + 1e-5) << names[i] << shape;
+  for (const auto activation : {Activation::kNone, Activation::kSilu}) {
+    for (const auto& [shape, groups] : kCases) {
+      const Input input(shape);
+      const auto fast = run(group_norm, input, groups, activation, at::kFloat);
+      const auto exact = run(reference::group_norm, input, groups, activation, at::kDouble);
+      for (size_t i = 0; i < names.size(); ++i) {
+        ASSERT_EQ(fast[i].sizes(), exact[i].sizes()) << names[i];
+        const auto error = (fast[i] - exact[i]).norm().item<double>();
+        EXPECT_LE(error, 2e-6 * exact[i].norm().item<double>() + 1e-5) << names[i] << shape;
+      }
     }
   }
 }

@@ -19,7 +19,7 @@ from pytorch_unet import TimeEmbedding, UNet  # noqa: E402
 
 class AdaptiveNorm(nn.LayerNorm):
     def __init__(self, width):
-        super().__init__(width)
+        super().__init__(width, eps=1e-6)
         self.scale_shift = nn.Linear(width, 2 * width)
 
     def forward(self, x, time):
@@ -47,7 +47,7 @@ class Transformer(nn.Module):
         self.time.dense0, self.time.dense1 = nn.Linear(width, width), nn.Linear(width + classes, width)
         self.dense_in, self.positions = nn.Linear(cin, width), nn.Parameter(torch.zeros(length, width))
         self.block = nn.ModuleList(Block(width, heads, mlp) for _ in range(layers))
-        self.norm_out, self.dense_out = nn.LayerNorm(width), nn.Linear(width, cout)
+        self.norm_out, self.dense_out = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, cout)
 
     def forward(self, x, gamma, one_hot):
         time = self.time(gamma, one_hot)

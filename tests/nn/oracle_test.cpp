@@ -39,7 +39,8 @@ class Oracle : public testing::Test {
   static void expect_close(const Tensor& ours, const Tensor& theirs, const std::string& what) {
     ASSERT_EQ(ours.sizes(), theirs.sizes()) << what;
     const auto error = (ours.to(at::kDouble) - theirs).norm() / theirs.norm();
-    EXPECT_LT(error.item<double>(), 1e-5) << what;
+    // A fast convolution's error is some 1e-6, and gradients have come through thirty of them.
+    EXPECT_LT(error.item<double>(), 2e-5) << what;
   }
 
   /// Gives the oracle's weights to the network of `parameters` and compares answer and gradients.
@@ -77,7 +78,7 @@ TEST_F(Oracle, AgreesOnTheUNet) {
 TEST_F(Oracle, AgreesOnTheTransformer) {
   const TransformerOptions options{.layers = 3, .width = 32, .heads = 4, .mlp = 3};
   Parameters parameters(0);
-  const auto net = make_transformer(options, {5, 20, 6}, Scope(parameters));
+  const auto net = make_transformer(options, {5, 5, 20, 6}, Scope(parameters));
   compare(*net, parameters, ask("transformer"));
 }
 

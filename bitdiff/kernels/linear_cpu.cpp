@@ -1,0 +1,147 @@
+#include "bitdiff/kernels/linear_cpu.h"
+
+#include <algorithm>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+
+#include "bitdiff/kernels/math.h"
+#include "bitdiff/kernels/matrix_product.h"
+#include "bitdiff/kernels/vector512.h"
+
+namespace bitdiff::kernels::cpu {
+namespace {
+
+constexpr int64_t kBlock = 96;    // Rows of x that a thread takes at a time.
+constexpr int64_t kChunk = 2048;  // Rows of x that one sum of a weight gradient covers.
+
+int64_t width_of(const Tensor& x) { return x.size(-1); }
+int64_t rows_of(const Tensor& x) { return width_of(x) == 0 ? 0 : x.numel() / width_of(x); }
+
+Tensor floats(int64_t count) { return at::empty({count}, at::kFloat); }
+
+// sums[c] += sum over rows of x[row, c].
+BITDIFF_VECTORS void add_rows(const float* x, int64_t rows, int64_t width, float* __restrict sums) {
+  for (int64_t row = 0; row < rows; ++row, x += width)
+    for (int64_t c = 0; c < width; ++c) sums[c] += x[c];
+}
+
+// Calls work(first row, count) for blocks of rows, on several threads.
+template <class Work>
+void for_each_block(int64_t rows, const Work& work) {
+  at::parallel_for(0, (rows + kBlock - 1) / kBlock, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t first = begin * kBlock; first < std::min(end * kBlock, rows); first += kBlock)
+      work(first, std::min(kBlock, rows - first));
+  });
+}
+
+}  // namespace
+
+bool fits_linear(const Tensor& x) {
+  return has_avx512() && x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous() &&
+         x.dim() > 0 && width_of(x) % kLanes == 0;
+}
+
+Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {
+  auto shape = x[0].sizes().vec();
+  const int64_t outputs = shape.back() = weight.size(0);
+  auto y = at::empty(shape, x[0].options());
+  const auto packed = floats(weight.numel());
+  int64_t first_column = 0;
+  for (const auto& part : x) {
+    pack_transposed(weight.const_data_ptr<float>() + first_column, weight.size(1), width_of(part),
+                    outputs, packed.mutable_data_ptr<float>() + first_column * outputs);
+    first_column += width_of(part);
+  }
+  for_each_block(rows_of(x[0]), [&](int64_t first, int64_t rows) {
+    float* to = y.mutable_data_ptr<float>() + first * outputs;
+    for (int64_t row = 0; row < rows; ++row)
+      std::copy_n(bias.const_data_ptr<float>(), outputs, to + row * outputs);
+    const float* b = packed.const_data_ptr<float>();
+    for (const auto& part : x) {
+      const int64_t width = width_of(part);
+      multiply_packed({.a = part.const_data_ptr<float>() + first * width,
+                       .a_row = width,
+                       .b = b,
+                       .b_row = 0,
+                       .c = to,
+                       .c_row = outputs,
+                       .rows = rows,
+                       .columns = outputs,
+                       .depth = width,
+                       .add = true});
+      b += width * outputs;
+    }
+  });
+  return y;
+}
+
+Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight, const Tensor& part,
+                             int64_t first_column) {
+  const int64_t outputs = weight.size(0), width = width_of(part);
+  auto dx = at::empty_like(part);
+  const auto packed = floats(outputs * width);
+  pack(weight.const_data_ptr<float>() + first_column, weight.size(1), outputs, width,
+       packed.mutable_data_ptr<float>());
+  for_each_block(rows_of(part), [&](int64_t first, int64_t rows) {
+    multiply_packed({.a = dy.const_data_ptr<float>() + first * outputs,
+                     .a_row = outputs,
+                     .b = packed.const_data_ptr<float>(),
+                     .b_row = 0,
+                     .c = dx.mutable_data_ptr<float>() + first * width,
+                     .c_row = width,
+                     .rows = rows,
+                     .columns = width,
+                     .depth = outputs});
+  });
+  return dx;
+}
+
+// In chunks of rows whose number does not depend on that of threads, so that neither does the sum.
+Tensor linear_weight_gradient(const Tensor& dy, const std::vector<Tensor>& x) {
+  int64_t inputs = 0;
+  for (const auto& part : x) inputs += width_of(part);
+  const int64_t outputs = width_of(dy), rows = rows_of(dy);
+  const int64_t chunks = std::max<int64_t>((rows + kChunk - 1) / kChunk, 1);
+  const auto sums = at::empty({chunks, outputs, inputs}, dy.options());
+  int64_t before = 0;
+  for (const auto& part : x) {
+    const int64_t width = width_of(part), panels = (width + kPanel - 1) / kPanel;
+    at::parallel_for(0, chunks * panels, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t job = begin; job < end; ++job) {
+        const int64_t chunk = job / panels, first = chunk * kChunk;
+        const int64_t column = job % panels * kPanel;
+        multiply_transposed(
+            {.a = dy.const_data_ptr<float>() + first * outputs,
+             .a_row = outputs,
+             .b = part.const_data_ptr<float>() + first * width + column,
+             .b_row = width,
+             .c = sums.mutable_data_ptr<float>() + chunk * outputs * inputs + before + column,
+             .c_row = inputs,
+             .rows = outputs,
+             .columns = panel_columns(width, column),
+             .depth = std::min(kChunk, rows - first)});
+      }
+    });
+    before += width;
+  }
+  return rows == 0 ? sums.zero_()[0] : chunks == 1 ? sums[0] : sums.sum(0);
+}
+
+Tensor linear_bias_gradient(const Tensor& dy) {
+  const int64_t width = width_of(dy), rows = rows_of(dy);
+  const int64_t chunks = std::max<int64_t>((rows + kChunk - 1) / kChunk, 1);
+  const auto sums = at::zeros({chunks, width}, dy.options());
+  at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      const int64_t first = chunk * kChunk;
+      add_rows(dy.const_data_ptr<float>() + first * width, std::min(kChunk, rows - first), width,
+               sums.mutable_data_ptr<float>() + chunk * width);
+    }
+  });
+  return sums.sum(0);
+}
+
+}  // namespace bitdiff::kernels::cpu

@@ -1,0 +1,91 @@
+#include "bitdiff/kernels/linear.h"
+
+#include <functional>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+namespace bitdiff::kernels {
+namespace {
+
+using Function = std::function<Tensor(const std::vector<Tensor>&, const Tensor&, const Tensor&)>;
+
+// y and the gradients of sum(y * probe) by the parts of x, weight and bias, computed in `type`.
+std::vector<Tensor> run(const Function& function, const std::vector<Tensor>& tensors,
+                        at::ScalarType type) {
+  std::vector<Tensor> leaves;
+  for (const auto& tensor : tensors) leaves.push_back(tensor.to(type).detach().requires_grad_());
+  const auto weight = leaves.end() - 2, bias = leaves.end() - 1;
+  const auto y = function({leaves.begin(), weight}, *weight, *bias);
+  const auto probe = at::linspace(0, 99, y.numel(), at::kDouble).cos().view(y.sizes());
+  (y * probe.to(type)).sum().backward();
+  std::vector<Tensor> results{y.detach()};
+  for (const auto& leaf : leaves) results.push_back(leaf.grad());
+  return results;
+}
+
+void expect_equal(const Function& fast, const Function& plain, const std::vector<Tensor>& tensors) {
+  const auto some = run(fast, tensors, at::kFloat), exact = run(plain, tensors, at::kDouble);
+  ASSERT_EQ(some.size(), exact.size());
+  for (size_t i = 0; i < some.size(); ++i) {
+    ASSERT_EQ(some[i].sizes(), exact[i].sizes());
+    const auto error = (some[i] - exact[i]).norm().item<double>();
+    EXPECT_LE(error, 2e-6 * exact[i].norm().item<double>()) << "tensor " << i;
+  }
+}
+
+TEST(Linear, FastTwinAndItsGradientsEqualTheReference) {
+  at::manual_seed(0);
+  // Of x: the parts' widths; odd and few rows, none, and more than a chunk.
+  for (const auto& rows :
+       std::vector<std::vector<int64_t>>{{}, {1}, {3, 5}, {0}, {2, 97}, {4100}}) {
+    for (const auto& widths : std::vector<std::vector<int64_t>>{{48}, {16, 144}, {10}}) {
+      std::vector<Tensor> tensors;
+      int64_t inputs = 0;
+      for (const auto width : widths) {
+        auto shape = rows;
+        shape.push_back(width);
+        tensors.push_back(at::randn(shape));
+        inputs += width;
+      }
+      tensors.push_back(at::randn({112, inputs}));
+      tensors.push_back(at::randn({112}));
+      expect_equal(linear, reference::linear, tensors);
+    }
+  }
+}
+
+TEST(Linear, FastTwinOfPixelsEqualsTheReference) {
+  at::manual_seed(0);
+  const auto image = [](int64_t channels) {
+    return at::randn({3, channels, 5, 7}).contiguous(at::MemoryFormat::ChannelsLast);
+  };
+  for (const int64_t outputs : {32, 24}) {
+    const auto weight = at::randn({outputs, 64, 1, 1}), bias = at::randn({outputs});
+    expect_equal(conv1x1, reference::conv1x1, {image(64), weight, bias});
+    expect_equal(conv1x1, reference::conv1x1, {image(16), image(48), weight, bias});
+  }
+}
+
+TEST(Linear, ARowDependsNeitherOnItsNeighboursNorOnThreads) {
+  at::manual_seed(0);
+  const auto x = at::randn({300, 64}), weight = at::randn({80, 64}), bias = at::randn({80});
+  const auto all = kernels::linear({x}, weight, bias);
+  for (const int64_t row : {0, 95, 96, 299})
+    EXPECT_TRUE(kernels::linear({x[row]}, weight, bias).equal(all[row])) << row;
+  const int threads = at::get_num_threads();
+  at::set_num_threads(threads + 2);
+  EXPECT_TRUE(kernels::linear({x}, weight, bias).equal(all));
+  at::set_num_threads(threads);
+}
+
+TEST(Linear, IsItsFormula) {
+  const auto x = at::arange(16, at::kFloat);
+  const auto weight = at::eye(16) * 2;
+  EXPECT_TRUE(kernels::linear({x}, weight, at::ones(16)).equal(2 * x + 1));
+}
+
+}  // namespace
+}  // namespace bitdiff::kernels
