@@ -7,6 +7,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/matrix_product.h"
 #include "bitdiff/kernels/vector512.h"
 #include "bitdiff/kernels/winograd.h"
@@ -26,8 +27,6 @@ constexpr int64_t kBlockFloats = (768 << 10) / sizeof(float);
 // cache.
 constexpr int64_t kChunkFloats = (8 << 20) / sizeof(float);
 
-constexpr int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
-
 Tensor floats(int64_t count) { return at::empty({count}, at::kFloat); }
 
 // The tiles of a batch of images, in order.
@@ -36,12 +35,12 @@ struct Tiling {
 
   explicit Tiling(const Tensor& x) : batch(x.size(0)), height(x.size(2)), width(x.size(3)) {}
 
-  int64_t down() const { return (height + kOut - 1) / kOut; }
-  int64_t across() const { return (width + kOut - 1) / kOut; }
+  int64_t down() const { return divide_up(height, kOut); }
+  int64_t across() const { return divide_up(width, kOut); }
   int64_t count() const { return batch * down() * across(); }
 
   // Points `at` to the pixels of `side` x `side` around or in a tile of [B, H, W, channels], and to
-  // `outside` where there is no pixel; behind the last tile there is none.
+  // `outside` where there is no pixel.
   template <class Float>
   void point(Float* image, int64_t channels, int64_t tile, int64_t side, Float* outside,
              Float** at) const {
@@ -50,7 +49,7 @@ struct Tiling {
     const int64_t top = row % down() * kOut - margin, left = tile % across() * kOut - margin;
     for (int64_t i = top; i < top + side; ++i) {
       for (int64_t j = left; j < left + side; ++j) {
-        const bool inside = b < batch && i >= 0 && i < height && j >= 0 && j < width;
+        const bool inside = i >= 0 && i < height && j >= 0 && j < width;
         *at++ = inside ? image + ((b * height + i) * width + j) * channels : outside;
       }
     }
@@ -108,21 +107,14 @@ Kernel transform_for_gradient(const Tensor& weight) {
   return kernel;
 }
 
-// Tiles that a thread takes through all three phases at a time.
-int64_t block_of(int64_t tiles, int64_t channels) {
-  const int64_t fitting = std::clamp<int64_t>(kBlockFloats / (kPoints * channels), 24, 96);
-  const int64_t share = (tiles + at::get_num_threads() - 1) / at::get_num_threads();
-  return round_up(std::min(fitting, share), 6);
-}
-
 Tensor convolve(const Tensor& x, const Kernel& kernel, const Tensor& bias,
                 const std::optional<Residual>& residual) {
   const Tiling tiling(x);
   const int64_t inputs = kernel.inputs, outputs = kernel.outputs, tiles = tiling.count();
   auto y = at::empty({x.size(0), outputs, x.size(2), x.size(3)}, x.options(),
                      at::MemoryFormat::ChannelsLast);
-  if (tiles == 0) return y;
-  const int64_t block = block_of(tiles, inputs + outputs);
+  // Tiles that a thread takes through all three phases at a time.
+  const int64_t block = std::clamp<int64_t>(kBlockFloats / (kPoints * (inputs + outputs)), 24, 96);
   const int64_t v_plane = block * inputs + kStagger, m_plane = block * outputs + kStagger;
   const int64_t workspace = kPoints * (v_plane + m_plane) + outputs;
   const auto room = floats(at::get_num_threads() * workspace);
@@ -132,35 +124,32 @@ Tensor convolve(const Tensor& x, const Kernel& kernel, const Tensor& bias,
   const float* from = x.const_data_ptr<float>();
   float* to = y.mutable_data_ptr<float>();
 
-  at::parallel_for(0, (tiles + block - 1) / block, 1, [&](int64_t begin, int64_t end) {
+  for_each_block(tiles, block, [&](int64_t first, int64_t count) {
     float* v = room.mutable_data_ptr<float>() + at::get_thread_num() * workspace;
     float* m = v + kPoints * v_plane;
     float* nowhere = m + kPoints * m_plane;
     const float* in[kPoints];
     float* out[kOut * kOut];
-    for (int64_t first = begin * block; first < std::min(end * block, tiles); first += block) {
-      const int64_t count = std::min(block, tiles - first);
-      for (int64_t t = 0; t < count; ++t) {
-        tiling.point(from, inputs, first + t, kIn, zeros.data(), in);
-        winograd::transform_input(in, inputs, v + t * inputs, v_plane);
-      }
-      for (int64_t point = 0; point < kPoints; ++point) {
-        multiply_packed({.a = v + point * v_plane,
-                         .a_row = inputs,
-                         .b = kernel.data() + point * kernel.plane,
-                         .b_row = 0,
-                         .c = m + point * m_plane,
-                         .c_row = outputs,
-                         .rows = count,
-                         .columns = outputs,
-                         .depth = inputs});
-      }
-      for (int64_t t = 0; t < count; ++t) {
-        tiling.point(to, outputs, first + t, kOut, nowhere, out);
-        if (more) tiling.point(more, outputs, first + t, kOut, zeros.data(), in);
-        winograd::transform_output(m + t * outputs, m_plane, outputs, bias.const_data_ptr<float>(),
-                                   more ? in : nullptr, factor, out);
-      }
+    for (int64_t t = 0; t < count; ++t) {
+      tiling.point(from, inputs, first + t, kIn, zeros.data(), in);
+      winograd::transform_input(in, inputs, v + t * inputs, v_plane);
+    }
+    for (int64_t point = 0; point < kPoints; ++point) {
+      multiply_packed({.a = v + point * v_plane,
+                       .a_row = inputs,
+                       .b = kernel.data() + point * kernel.plane,
+                       .b_row = 0,
+                       .c = m + point * m_plane,
+                       .c_row = outputs,
+                       .rows = count,
+                       .columns = outputs,
+                       .depth = inputs});
+    }
+    for (int64_t t = 0; t < count; ++t) {
+      tiling.point(to, outputs, first + t, kOut, nowhere, out);
+      if (more) tiling.point(more, outputs, first + t, kOut, zeros.data(), in);
+      winograd::transform_output(m + t * outputs, m_plane, outputs, bias.const_data_ptr<float>(),
+                                 more ? in : nullptr, factor, out);
     }
   });
   return y;
@@ -217,7 +206,7 @@ Tensor conv3x3_weight_gradient(const Tensor& dy, const Tensor& x) {
         winograd::transform_output_gradient(at, outputs, dm_data + t * dm_row, dm_plane);
       }
     });
-    const int64_t panels = (inputs + kPanel - 1) / kPanel;
+    const int64_t panels = divide_up(inputs, kPanel);
     at::parallel_for(0, kPoints * panels, 1, [&](int64_t begin, int64_t end) {
       for (int64_t job = begin; job < end; ++job) {
         const int64_t point = job / panels, column = job % panels * kPanel;

@@ -7,6 +7,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 
+#include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/math.h"
 #include "bitdiff/kernels/matrix_product.h"
 #include "bitdiff/kernels/vector512.h"
@@ -28,15 +29,6 @@ BITDIFF_VECTORS void add_rows(const float* x, int64_t rows, int64_t width, float
     for (int64_t c = 0; c < width; ++c) sums[c] += x[c];
 }
 
-// Calls work(first row, count) for blocks of rows, on several threads.
-template <class Work>
-void for_each_block(int64_t rows, const Work& work) {
-  at::parallel_for(0, (rows + kBlock - 1) / kBlock, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t first = begin * kBlock; first < std::min(end * kBlock, rows); first += kBlock)
-      work(first, std::min(kBlock, rows - first));
-  });
-}
-
 }  // namespace
 
 bool fits_linear(const Tensor& x) {
@@ -55,7 +47,7 @@ Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& 
                     outputs, packed.mutable_data_ptr<float>() + first_column * outputs);
     first_column += width_of(part);
   }
-  for_each_block(rows_of(x[0]), [&](int64_t first, int64_t rows) {
+  for_each_block(rows_of(x[0]), kBlock, [&](int64_t first, int64_t rows) {
     float* to = y.mutable_data_ptr<float>() + first * outputs;
     for (int64_t row = 0; row < rows; ++row)
       std::copy_n(bias.const_data_ptr<float>(), outputs, to + row * outputs);
@@ -85,7 +77,7 @@ Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight, const Tenso
   const auto packed = floats(outputs * width);
   pack(weight.const_data_ptr<float>() + first_column, weight.size(1), outputs, width,
        packed.mutable_data_ptr<float>());
-  for_each_block(rows_of(part), [&](int64_t first, int64_t rows) {
+  for_each_block(rows_of(part), kBlock, [&](int64_t first, int64_t rows) {
     multiply_packed({.a = dy.const_data_ptr<float>() + first * outputs,
                      .a_row = outputs,
                      .b = packed.const_data_ptr<float>(),
@@ -104,11 +96,11 @@ Tensor linear_weight_gradient(const Tensor& dy, const std::vector<Tensor>& x) {
   int64_t inputs = 0;
   for (const auto& part : x) inputs += width_of(part);
   const int64_t outputs = width_of(dy), rows = rows_of(dy);
-  const int64_t chunks = std::max<int64_t>((rows + kChunk - 1) / kChunk, 1);
+  const int64_t chunks = std::max<int64_t>(divide_up(rows, kChunk), 1);
   const auto sums = at::empty({chunks, outputs, inputs}, dy.options());
   int64_t before = 0;
   for (const auto& part : x) {
-    const int64_t width = width_of(part), panels = (width + kPanel - 1) / kPanel;
+    const int64_t width = width_of(part), panels = divide_up(width, kPanel);
     at::parallel_for(0, chunks * panels, 1, [&](int64_t begin, int64_t end) {
       for (int64_t job = begin; job < end; ++job) {
         const int64_t chunk = job / panels, first = chunk * kChunk;
@@ -132,7 +124,7 @@ Tensor linear_weight_gradient(const Tensor& dy, const std::vector<Tensor>& x) {
 
 Tensor linear_bias_gradient(const Tensor& dy) {
   const int64_t width = width_of(dy), rows = rows_of(dy);
-  const int64_t chunks = std::max<int64_t>((rows + kChunk - 1) / kChunk, 1);
+  const int64_t chunks = std::max<int64_t>(divide_up(rows, kChunk), 1);
   const auto sums = at::zeros({chunks, width}, dy.options());
   at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
