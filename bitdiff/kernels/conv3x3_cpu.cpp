@@ -9,6 +9,7 @@
 
 #include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/matrix_product.h"
+#include "bitdiff/kernels/takes_avx512.h"
 #include "bitdiff/kernels/vector512.h"
 #include "bitdiff/kernels/winograd.h"
 
@@ -80,10 +81,9 @@ Kernel transform(const Tensor& weight) {
     // Memory is [N, 3, 3, K], the panels want [K, N].
     std::vector<float> turned(9 * kLanes * outputs);
     for (int64_t first = begin * kLanes; first < end * kLanes; first += kLanes) {
-      for (int64_t n = 0; n < outputs; ++n)
-        for (int64_t place = 0; place < 9; ++place)
-          for (int64_t k = 0; k < kLanes; ++k)
-            turned[(place * kLanes + k) * outputs + n] = from[(n * 9 + place) * inputs + first + k];
+      for (int64_t place = 0; place < 9; ++place)
+        transpose(from + place * inputs + first, 9 * inputs, outputs, kLanes,
+                  &turned[place * kLanes * outputs], outputs);
       for (int64_t k = 0; k < kLanes; ++k)
         for (int64_t n = 0; n < outputs; n += kPanel)
           winograd::transform_kernel(&turned[k * outputs + n], kLanes * outputs, kernel.columns(n),
@@ -158,8 +158,8 @@ Tensor convolve(const Tensor& x, const Kernel& kernel, const Tensor& bias,
 }  // namespace
 
 bool fits_conv3x3(const Tensor& x) {
-  return has_avx512() && x.is_cpu() && x.scalar_type() == at::kFloat && x.dim() == 4 &&
-         x.is_contiguous(at::MemoryFormat::ChannelsLast) && x.size(1) % kLanes == 0;
+  return takes_avx512(x) && x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+         x.size(1) % kLanes == 0;
 }
 
 bool fits_conv3x3_weight(const Tensor& weight) {

@@ -46,8 +46,11 @@ Tensor whole(const std::vector<Tensor>& x, int64_t axis) {
   return x.size() == 1 ? x[0] : at::cat(x, axis);
 }
 
+// Fewer rows are not worth the packing of the weight.
+constexpr int64_t kFewestRows = 32;
+
 bool fits(const std::vector<Tensor>& x, const Tensor& weight) {
-  if (x.size() > 2) return false;
+  if (x.size() > 2 || x[0].numel() < kFewestRows * x[0].size(-1)) return false;
   for (const auto& part : x)
     if (!cpu::fits_linear(part)) return false;
   return cpu::fits_linear(weight) && weight.size(0) % 16 == 0;

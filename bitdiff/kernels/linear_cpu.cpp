@@ -10,6 +10,7 @@
 #include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/math.h"
 #include "bitdiff/kernels/matrix_product.h"
+#include "bitdiff/kernels/takes_avx512.h"
 #include "bitdiff/kernels/vector512.h"
 
 namespace bitdiff::kernels::cpu {
@@ -32,8 +33,7 @@ BITDIFF_VECTORS void add_rows(const float* x, int64_t rows, int64_t width, float
 }  // namespace
 
 bool fits_linear(const Tensor& x) {
-  return has_avx512() && x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous() &&
-         x.dim() > 0 && width_of(x) % kLanes == 0;
+  return takes_avx512(x) && x.is_contiguous() && x.dim() > 0 && width_of(x) % kLanes == 0;
 }
 
 Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {

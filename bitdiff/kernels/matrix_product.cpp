@@ -94,6 +94,16 @@ void multiply_panels(const MatrixProduct& whole) {
   }
 }
 
+BITDIFF_AVX512 void transpose_block(const float* from, int64_t from_row, float* to,
+                                    int64_t to_row) {
+  Vector rows[kLanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) load(rows[i], from + i * from_row);
+  transpose(rows);
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) store(to + i * to_row, rows[i]);
+}
+
 }  // namespace
 
 void multiply(const MatrixProduct& product) { multiply_panels<false>(product); }
@@ -116,11 +126,22 @@ void pack(const float* b, int64_t b_row, int64_t depth, int64_t columns, float* 
   }
 }
 
+void transpose(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to,
+               int64_t to_row) {
+  const int64_t whole_rows = rows / kLanes * kLanes, whole_columns = columns / kLanes * kLanes;
+  for (int64_t i = 0; i < whole_rows; i += kLanes)
+    for (int64_t j = 0; j < whole_columns; j += kLanes)
+      transpose_block(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; ++j)
+      to[j * to_row + i] = from[i * from_row + j];
+}
+
 void pack_transposed(const float* b, int64_t b_row, int64_t depth, int64_t columns, float* to) {
   for (int64_t column = 0; column < columns; column += kPanel) {
     const int64_t width = panel_columns(columns, column);
-    for (int64_t k = 0; k < depth; ++k)
-      for (int64_t n = 0; n < width; ++n) *to++ = b[(column + n) * b_row + k];
+    transpose(b + column * b_row, b_row, width, depth, to, width);
+    to += width * depth;
   }
 }
 

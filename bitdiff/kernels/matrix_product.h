@@ -38,6 +38,10 @@ inline int64_t panel_columns(int64_t columns, int64_t first) {
 /// columns of the panel], one behind the other. `b_row` is not looked at.
 void multiply_packed(const MatrixProduct& product);
 
+/// to[column, row] = from[row, column], whose rows are `*_row` floats apart.
+void transpose(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to,
+               int64_t to_row);
+
 /// Packs B[depth, columns], whose rows are `b_row` floats apart, into `to`.
 void pack(const float* b, int64_t b_row, int64_t depth, int64_t columns, float* to);
 

@@ -113,16 +113,15 @@ class State final : public DecodeState {
     const bool same_context = cond_row.equal(cond_row_);
     cond_row_ = cond_row;
     for (auto& [past, context] : cache_) {
-      take(past, rows);
+      take(past.key, rows);
+      take(past.value, rows);
       if (!same_context) take(context, rows);
     }
   }
 
  private:
-  static void take(KeyValue& seen, const Tensor& rows) {
-    if (!seen.key.defined()) return;
-    const auto index = rows.to(seen.key.device());
-    seen = {seen.key.index_select(0, index), seen.value.index_select(0, index)};
+  static void take(Tensor& seen, const Tensor& rows) {
+    if (seen.defined()) seen = seen.index_select(0, rows.to(seen.device()));
   }
 
   const ArTransformer& net_;

@@ -112,17 +112,18 @@ Tensor SelfAttention::operator()(const Tensor& x) const {
 }
 
 Tensor SelfAttention::causal(const Tensor& x, KeyValue& past) const {
-  const auto part = split_heads(qkv(x), 3, heads);
+  const auto all_three = qkv(x);
+  const auto part = split_heads(all_three, 3, heads);
+  const bool fresh = !past.key.defined();
   past = {behind(past.key, part[1]), behind(past.value, part[2])};
+  if (fresh) return out(kernels::self_attention(all_three, heads, kernels::Sight::kUpToItself));
   // A mask counts from the end, and a single position sees all there is.
   const int64_t length = x.size(1), all = past.key.size(2);
-  const bool is_causal = length == all && length > 1;
   std::optional<Tensor> mask;
-  if (length < all && length > 1) {
+  if (length > 1) {
     mask = at::ones({length, all}, x.options().dtype(at::kBool)).tril(all - length);
   }
-  return out(join_heads(
-      at::scaled_dot_product_attention(part[0], past.key, past.value, mask, 0, is_causal)));
+  return out(join_heads(at::scaled_dot_product_attention(part[0], past.key, past.value, mask)));
 }
 
 CrossAttention::CrossAttention(int64_t channels, int64_t context_channels, int64_t head_count,
@@ -134,14 +135,10 @@ CrossAttention::CrossAttention(int64_t channels, int64_t context_channels, int64
   check_heads(channels, heads);
 }
 
-KeyValue CrossAttention::look_at(const Tensor& context) const {
-  const auto part = split_heads(key_value(context), 2, heads);
-  return {part[0], part[1]};
-}
+Tensor CrossAttention::look_at(const Tensor& context) const { return key_value(context); }
 
-Tensor CrossAttention::operator()(const Tensor& x, const KeyValue& context) const {
-  const auto q = split_heads(query(x), 1, heads)[0];
-  return out(join_heads(at::scaled_dot_product_attention(q, context.key, context.value)));
+Tensor CrossAttention::operator()(const Tensor& x, const Tensor& keys_values) const {
+  return out(kernels::cross_attention(query(x), keys_values, heads));
 }
 
 Tensor activate(Tensor x) { return x.requires_grad() ? at::silu(x) : at::silu_(x); }

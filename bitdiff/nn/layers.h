@@ -68,7 +68,7 @@ struct LayerNorm {
   Tensor weight, bias;
 };
 
-/// What attention looks at, of M positions: each [B, heads, M, C / heads].
+/// What causal attention has seen, of M positions: each [B, heads, M, C / heads].
 struct KeyValue {
   Tensor key, value;
 };
@@ -92,8 +92,9 @@ struct SelfAttention {
 struct CrossAttention {
   CrossAttention(int64_t channels, int64_t context_channels, int64_t head_count,
                  const Scope& scope);
-  KeyValue look_at(const Tensor& context) const;  ///< Of [B, M, context_channels].
-  Tensor operator()(const Tensor& x, const KeyValue& context) const;  ///< [B, L, C] -> the same.
+  /// The keys and values [B, M, 2 C] of a context [B, M, context_channels].
+  Tensor look_at(const Tensor& context) const;
+  Tensor operator()(const Tensor& x, const Tensor& keys_values) const;  ///< [B, L, C] -> the same.
 
   int64_t heads;
   Linear query, key_value, out;

@@ -54,7 +54,7 @@ Tensor TransformerBlock::causal(const Tensor& x, const Tensor& context, Cache& c
   return run(
       x, {}, streams, [&](const Tensor& h) { return attention.causal(h, cache.past); },
       [&] {
-        if (!cache.context.key.defined()) cache.context = cross->look_at(context);
+        if (!cache.context.defined()) cache.context = cross->look_at(context);
         return cache.context;
       });
 }

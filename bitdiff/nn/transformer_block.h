@@ -34,7 +34,8 @@ struct TransformerBlock {
   };
   /// What a causal block keeps of the positions it has seen, and of the context.
   struct Cache {
-    KeyValue past, context;
+    KeyValue past;
+    Tensor context;  ///< CrossAttention::look_at.
   };
   using Dropout = std::optional<Streams>;  ///< See Condition::dropout.
 
