@@ -12,6 +12,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <ATen/Parallel.h>
@@ -86,7 +87,8 @@ void run(const BenchOptions& options) {
 }  // namespace bitdiff
 
 int main(int argc, char** argv) try {
-  bitdiff::prepare_environment(argv);  // As `bitdiff train`.
+  // As `bitdiff train`.
+  if (bitdiff::prepare_environment()) ::execv("/proc/self/exe", argv);
   bitdiff::BenchOptions options;
   CLI::App app("Images a second that the loader gives of a config's [data] section.");
   app.add_option("config", options.config)->required();

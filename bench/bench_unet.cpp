@@ -10,6 +10,7 @@
 #include <functional>
 #include <numeric>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -88,7 +89,8 @@ void run(const BenchOptions& options) {
 }  // namespace bitdiff
 
 int main(int argc, char** argv) try {
-  bitdiff::prepare_environment(argv);  // As `bitdiff train`.
+  // As `bitdiff train`.
+  if (bitdiff::prepare_environment()) ::execv("/proc/self/exe", argv);
   bitdiff::BenchOptions options;
   CLI::App app("Times one training step and one sampling step of the U-Net.");
   app.add_option("--dim", options.dim);

@@ -7,6 +7,7 @@ set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/bitdiff")
 
 # The installed program finds LibTorch where the built one did (INSTALL_RPATH_USE_LINK_PATH).
 install(TARGETS bitdiff_program)
+install(TARGETS bitdiff_proper DESTINATION libexec)
 install(TARGETS bitdiff EXPORT bitdiff)
 install(DIRECTORY bitdiff DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
 

@@ -1,11 +1,10 @@
 #include "bitdiff/cli/environment.h"
 
 #include <cstdlib>
-#include <unistd.h>
 
 namespace bitdiff {
 
-void prepare_environment(char** argv) {
+bool prepare_environment() {
   bool changed = false;
   const auto set = [&](const char* name, const char* value) {
     if (std::getenv(name)) return;
@@ -15,7 +14,7 @@ void prepare_environment(char** argv) {
   set("GLIBC_TUNABLES",
       "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:"
       "glibc.malloc.trim_threshold=4294967296");
-  if (changed) ::execv("/proc/self/exe", argv);
+  return changed;
 }
 
 }  // namespace bitdiff

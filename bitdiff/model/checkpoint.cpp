@@ -179,7 +179,7 @@ Model load_model(const fs::path& folder) {
   ModelOptions options;
   auto config = Config::load(folder / "config.toml");
   read_model(config, options, !checkpoint.data.image_shape.empty());
-  auto model = make_model(options, checkpoint.data, checkpoint.seed);
+  auto model = unset_model(options, checkpoint.data);
   const auto file = folder / "ema.safetensors";
   assign(file.string(), read_safetensors(file).tensors, model.parameters.named());
   return model;

@@ -195,6 +195,10 @@ Model make_model(const ModelOptions& options, const DataInfo& data, int64_t seed
   return make(options, data, Parameters(static_cast<uint64_t>(seed)));
 }
 
+Model unset_model(const ModelOptions& options, const DataInfo& data) {
+  return make(options, data, Parameters::unset());
+}
+
 Model outline_model(const ModelOptions& options, const DataInfo& data) {
   return make(options, data, Parameters(0, at::kMeta));
 }

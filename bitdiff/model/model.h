@@ -75,6 +75,9 @@ struct Model {
 /// UsageError when network and data do not fit.
 Model make_model(const ModelOptions& options, const DataInfo& data, int64_t seed);
 
+/// The same with parameters that are still to be read (Parameters::unset).
+Model unset_model(const ModelOptions& options, const DataInfo& data);
+
 /// The same with parameters that have shapes but neither values nor memory: to be counted.
 Model outline_model(const ModelOptions& options, const DataInfo& data);
 

@@ -9,8 +9,15 @@
 
 namespace bitdiff {
 
+Parameters Parameters::unset(at::Device device) {
+  Parameters parameters(0, device);
+  parameters.draws_ = false;
+  return parameters;
+}
+
 Tensor Parameters::add(const std::string& name, IntArrayRef shape, double scale) {
-  if (device_.is_meta()) return keep(name, at::empty(shape, at::dtype(at::kFloat).device(device_)));
+  if (device_.is_meta() || !draws_)
+    return keep(name, at::empty(shape, at::dtype(at::kFloat).device(device_)));
   const auto stream = Streams(seed_, {0}).fork(Purpose::kInit, named_.size());
   std::vector<int64_t> row{1};
   row.insert(row.end(), shape.begin(), shape.end());

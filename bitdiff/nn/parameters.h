@@ -18,6 +18,9 @@ class Parameters {
   /// On at::kMeta parameters have shapes but neither values nor memory: enough to count them.
   explicit Parameters(uint64_t seed, at::Device device = at::kCPU) : seed_(seed), device_(device) {}
 
+  /// Parameters whose values are still to be read from somewhere: until then they are anything.
+  static Parameters unset(at::Device device = at::kCPU);
+
   /// A new float32 parameter, uniform in +-sqrt(3 * scale / fan_avg) (VarianceScaling of Keras with
   /// fan_avg and uniform): fan_in = the product of all sizes but the first, fan_out likewise
   /// without the second. scale 0 gives zeros. Kernels of convolutions ([out, in, h, w]) are stored
@@ -36,6 +39,7 @@ class Parameters {
 
   uint64_t seed_;
   at::Device device_;
+  bool draws_ = true;  ///< Initial values.
   std::vector<std::pair<std::string, Tensor>> named_;
 };
 
