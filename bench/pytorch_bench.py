@@ -1,20 +1,24 @@
-"""Times one Bit Diffusion training step and one sampling step of the PyTorch U-Net (pytorch_unet.py).
+"""Times one Bit Diffusion training step or sampling step of a network in plain PyTorch.
 
-    python bench/pytorch_bench.py --dim 64 --mult 1,2,2 --batch 16 [--device cuda] [--compile] [--bf16] [--channels-last]
+    python bench/pytorch_bench.py train|sample|ceilings [--captions] [--dim 64 --mult 1,2,2 --batch 16] [--compile] [--bf16]
 
-Prints one JSON line: seconds (median) and images/s for both, FLOP/s reached, and the FLOP/s of the best 3x3 convolution
-and the best matrix product measured in the same run (the two ceilings). A training step is Algorithm 1: noise the batch,
-estimate x0 for half of it without gradient, predict, L2, backward, fused Adam, EMA.
+Prints one JSON line: the median seconds and the FLOP of one call, the memory before the network was made and at most; or
+the FLOP/s of the best 3x3 convolution and of the best matrix product (the two ceilings). A training step is Algorithm 1:
+noise the batch, estimate x0 for half of it without gradient, predict, L2, backward, fused Adam, EMA.
 """
 import argparse
 import json
+import resource
 import statistics
 import time
 
 import torch
 import torch.nn.functional as F
 
+from pytorch_captions import Transformer
 from pytorch_unet import UNet
+
+CONTEXT = 196
 
 
 def median_seconds(fn, runs, device):
@@ -29,6 +33,10 @@ def median_seconds(fn, runs, device):
         if i >= 2:
             times.append(time.perf_counter() - start)
     return statistics.median(times)
+
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def ceilings(device, dtype):
@@ -46,70 +54,92 @@ def ceilings(device, dtype):
     return matmul, best
 
 
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--dim", type=int, default=64)
-    p.add_argument("--mult", default="1,2,2")
-    p.add_argument("--resolution", type=int, default=32)
-    p.add_argument("--bits", type=int, default=24, help="analog-bit channels")
-    p.add_argument("--batch", type=int, default=16)
-    p.add_argument("--runs", type=int, default=7)
-    p.add_argument("--device", default="cpu")
-    p.add_argument("--compile", action="store_true")
-    p.add_argument("--bf16", action="store_true")
-    p.add_argument("--channels-last", action="store_true")
-    p.add_argument("--no-ceilings", action="store_true", help="leave out the two ceilings")
-    a = p.parse_args()
-    torch.manual_seed(0)
-    torch.backends.cudnn.benchmark = True
-    mult = tuple(int(m) for m in a.mult.split(","))
-    net = UNet(cin=2 * a.bits, cout=a.bits, dim=a.dim, mult=mult, resolution=a.resolution).to(a.device)
+def flops_of(net, shape, context):
     from torch.utils.flop_counter import FlopCounterMode
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(torch.randn(1, 2 * a.bits, a.resolution, a.resolution, device=a.device), torch.rand(1, device=a.device))
-    forward_flops = counter.get_total_flops()
-    if a.channels_last:
-        net = net.to(memory_format=torch.channels_last)
+        net(torch.zeros(1, 2 * shape[1], *shape[2:]), torch.zeros(1), *(c[:1] for c in context))
+    return shape[0] * counter.get_total_flops()
+
+
+def train_step(a, net, f, shape, context, amp):
     opt = torch.optim.Adam(net.parameters(), 1e-4, fused=True)
     ema = [q.detach().clone() for q in net.parameters()]
-    f = torch.compile(net) if a.compile else net
-    shape = (a.batch, a.bits, a.resolution, a.resolution)
-    amp = torch.autocast(a.device, torch.bfloat16, enabled=a.bf16)
+    half, each = a.batch // 2, (a.batch,) + (1,) * (len(shape) - 1)
 
-    def train_step():
+    def step():
         x = torch.randint(0, 2, shape, device=a.device).float() * 2 - 1
         gamma = torch.cos(torch.rand(a.batch, device=a.device) * torch.pi / 2) ** 2
-        g = gamma[:, None, None, None]
+        g = gamma.view(each)
         xt = g.sqrt() * x + (1 - g).sqrt() * torch.randn(shape, device=a.device)
-        estimate, half = torch.zeros_like(x), a.batch // 2
+        estimate = torch.zeros_like(x)
         with amp:
             with torch.no_grad():
-                estimate[:half] = f(torch.cat([xt[:half], estimate[:half]], 1), gamma[:half]).float().clamp(-1, 1)
-            out = f(torch.cat([xt, estimate], 1), gamma).float()
+                first = f(torch.cat([xt[:half], estimate[:half]], 1), gamma[:half], *(c[:half] for c in context))
+                estimate[:half] = first.float().clamp(-1, 1)
+            out = f(torch.cat([xt, estimate], 1), gamma, *context).float()
         opt.zero_grad(set_to_none=True)
         F.mse_loss(out, x).backward()
         opt.step()
         torch._foreach_lerp_(ema, list(net.parameters()), 1e-4)
 
+    return step
+
+
+def sample_step(a, f, shape, context, amp):
     state = [torch.randn(shape, device=a.device), torch.zeros(shape, device=a.device)]
+    gamma = torch.full((a.batch,), 0.5, device=a.device)
 
-    def sample_step():
-        gamma = torch.full((a.batch,), 0.5, device=a.device)
+    def step():
         with torch.no_grad(), amp:
-            state[1] = f(torch.cat(state, 1), gamma).float().clamp(-1, 1)
+            state[1] = f(torch.cat(state, 1), gamma, *context).float().clamp(-1, 1)
 
-    sample = median_seconds(sample_step, a.runs, a.device)
-    train = median_seconds(train_step, a.runs, a.device)
-    matmul, conv = (0, 0) if a.no_ceilings else ceilings(a.device, torch.bfloat16 if a.bf16 else torch.float32)
-    flops = a.batch * forward_flops
+    return step
+
+
+def options():
+    p = argparse.ArgumentParser()
+    p.add_argument("what", choices=("train", "sample", "ceilings"))
+    p.add_argument("--captions", action="store_true", help="the caption decoder, not the U-Net")
+    p.add_argument("--dim", type=int, default=64)
+    p.add_argument("--mult", default="1,2,2")
+    p.add_argument("--resolution", type=int, default=32)
+    p.add_argument("--length", type=int, default=64, help="tokens of a caption")
+    p.add_argument("--layers", type=int, default=6)
+    p.add_argument("--width", type=int, default=512)
+    p.add_argument("--batch", type=int, default=16)
+    p.add_argument("--runs", type=int, default=7)
+    p.add_argument("--device", default="cpu")
+    p.add_argument("--compile", action="store_true")
+    p.add_argument("--bf16", action="store_true")
+    return p.parse_args()
+
+
+def main():
+    a = options()
+    torch.manual_seed(0)
+    torch.backends.cudnn.benchmark = True
+    if a.what == "ceilings":
+        matmul, conv = ceilings(a.device, torch.bfloat16 if a.bf16 else torch.float32)
+        print(json.dumps({"torch": torch.__version__, "matmul": matmul, "conv": conv}))
+        return
+    before = peak_mb()
+    if a.captions:
+        net, shape = Transformer(15, a.length, a.layers, a.width), (a.batch, 15, a.length)
+        context = [torch.randn(a.batch, CONTEXT, a.width)]
+    else:
+        mult = tuple(int(m) for m in a.mult.split(","))
+        net = UNet(cin=48, cout=24, dim=a.dim, mult=mult, resolution=a.resolution)
+        shape, context = (a.batch, 24, a.resolution, a.resolution), []
+    flops = flops_of(net, shape, context)
+    net, context = net.to(a.device), [c.to(a.device) for c in context]
+    f = torch.compile(net) if a.compile else net
+    amp = torch.autocast(a.device, torch.bfloat16, enabled=a.bf16)
+    train = a.what == "train"
+    step = train_step(a, net, f, shape, context, amp) if train else sample_step(a, f, shape, context, amp)
     print(json.dumps({
-        "config": vars(a), "torch": torch.__version__, "threads": torch.get_num_threads(),
-        "parameters": sum(q.numel() for q in net.parameters()),
-        "forward_gflop_per_image": forward_flops / 1e9,
-        "train_seconds": train, "train_images_per_s": a.batch / train, "train_gflops": 3.5 * flops / train / 1e9,
-        "sample_step_seconds": sample, "sample_images_steps_per_s": a.batch / sample,
-        "sample_gflops": flops / sample / 1e9,
-        "ceiling_matmul_gflops": matmul / 1e9, "ceiling_conv_gflops": conv / 1e9}))
+        "torch": torch.__version__, "threads": torch.get_num_threads(), "parameters": sum(q.numel() for q in net.parameters()),
+        "seconds": median_seconds(step, a.runs, a.device), "flop": flops * (3.5 if train else 1), "before_mb": before,
+        "peak_mb": peak_mb()}))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ bool prepare_environment() {
   };
   if (!std::getenv("GOMP_SPINCOUNT")) set("OMP_WAIT_POLICY", "passive");
   set("GLIBC_TUNABLES",
-      "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:"
-      "glibc.malloc.trim_threshold=4294967296");
+      "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1099511627776");
   return changed;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "bitdiff/base/random.h"
 #include "bitdiff/base/tensor.h"
@@ -12,6 +13,8 @@ struct Condition {
   Tensor label;  ///< int64 [B], a class in [0, classes) or -1 for none; or undefined.
   /// float32 [B, M, D], what the network looks at (an encoded image); or undefined.
   Tensor context = {};
+  /// What the network made of `context`, see Denoiser::look; empty: it looks anew at each call.
+  std::vector<Tensor> seen = {};
   std::optional<Streams> dropout = {};  ///< Training: where dropout draws from. Absent: no dropout.
 };
 
@@ -28,6 +31,9 @@ class Denoiser {
   /// 1], gamma(t) of each row, the network's clock. Returns float32 [B, C_out, *S].
   virtual Tensor forward(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma,
                          const Condition& cond) const = 0;
+
+  /// `cond` with `seen`: for many calls with one context, which need to look at it only once.
+  virtual Condition look(const Condition& cond) const { return cond; }
 };
 
 }  // namespace bitdiff

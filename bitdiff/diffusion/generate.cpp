@@ -16,7 +16,8 @@ Tensor generate(const Process& process, const Denoiser& net, IntArrayRef shape,
     return process.gamma(std::max(1 - step / steps - ahead, 0.0));
   };
 
-  Estimator estimate(process, net, cond, options.estimate);
+  const auto seen = net.look(cond);
+  Estimator estimate(process, net, seen, options.estimate);
   auto x_t = streams.fork(Purpose::kNoise).normal(shape);
   Tensor x_pred;
 

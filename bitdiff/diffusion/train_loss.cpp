@@ -19,6 +19,7 @@ Condition first_rows(const Condition& cond, int64_t n) {
   Condition first = cond;
   if (cond.label.defined()) first.label = cond.label.slice(0, 0, n);
   if (cond.context.defined()) first.context = cond.context.slice(0, 0, n);
+  first.seen.clear();
   if (cond.dropout) first.dropout = cond.dropout->fork(Purpose::kSelfCond).slice(0, n);
   return first;
 }

@@ -163,7 +163,7 @@ void write_model(ConfigWriter& writer, ModelOptions options, bool describes_imag
 
 Condition Model::condition_of(const Tensor& label, const Tensor& image,
                               const std::optional<Streams>& dropout) const {
-  Condition cond{.label = label, .context = {}, .dropout = {}};
+  Condition cond{.label = label};
   if (dropout) cond.dropout = dropout->fork(Purpose::kDropout);
   if (!encoder) return cond;
   TORCH_CHECK(image.defined(), "condition_of: expected images, for the model describes them");

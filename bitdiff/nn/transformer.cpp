@@ -45,8 +45,19 @@ class Transformer final : public Denoiser {
     auto x = dense_in_(input);
     if (dense_embed_) x = (*dense_embed_)(at::gelu(x));
     x = x + positions_.slice(0, 0, x_t.size(2));
-    for (const auto& block : block_) x = block(x, time, cond.context, cond.dropout);
+    const auto seen = cond.seen.empty() ? look(cond).seen : cond.seen;
+    for (size_t i = 0; i < block_.size(); ++i)
+      x = block_[i](x, time, seen.empty() ? Tensor() : seen[i], cond.dropout);
     return dense_out_(norm_out_(x)).transpose(1, 2).contiguous();
+  }
+
+  Condition look(const Condition& cond) const override {
+    auto looked = cond;
+    looked.seen.clear();
+    if (!block_[0].cross) return looked;
+    TORCH_CHECK(cond.context.defined(), "Transformer: expected a context, got none");
+    for (const auto& block : block_) looked.seen.push_back(block.cross->look_at(cond.context));
+    return looked;
   }
 
  private:

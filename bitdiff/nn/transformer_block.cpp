@@ -40,12 +40,11 @@ Tensor TransformerBlock::run(Tensor x, const Tensor& time, const Dropout& stream
   return x + drop(dense1(at::gelu(dense0(norm1(x, time)))), 2);
 }
 
-Tensor TransformerBlock::operator()(const Tensor& x, const Tensor& time, const Tensor& context,
+Tensor TransformerBlock::operator()(const Tensor& x, const Tensor& time, const Tensor& seen,
                                     const Dropout& streams) const {
-  TORCH_CHECK(!cross || context.defined(), "TransformerBlock: expected a context, got none");
+  TORCH_CHECK(!cross || seen.defined(), "TransformerBlock: expected a context, got none");
   return run(
-      x, time, streams, [&](const Tensor& h) { return attention(h); },
-      [&] { return cross->look_at(context); });
+      x, time, streams, [&](const Tensor& h) { return attention(h); }, [&] { return seen; });
 }
 
 Tensor TransformerBlock::causal(const Tensor& x, const Tensor& context, Cache& cache,

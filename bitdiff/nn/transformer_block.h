@@ -41,9 +41,9 @@ struct TransformerBlock {
 
   TransformerBlock(const Shape& shape, const Scope& scope);
 
-  /// [B, L, width] -> the same. `time`: [B, width] or undefined; `context`: [B, M, context_width]
-  /// or undefined.
-  Tensor operator()(const Tensor& x, const Tensor& time, const Tensor& context,
+  /// [B, L, width] -> the same. `time`: [B, width] or undefined. `seen`: what `cross` made of the
+  /// context (CrossAttention::look_at), or undefined where there is none.
+  Tensor operator()(const Tensor& x, const Tensor& time, const Tensor& seen,
                     const Dropout& streams) const;
 
   /// The same without time where positions see those before them alone (SelfAttention::causal).

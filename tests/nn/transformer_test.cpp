@@ -58,5 +58,20 @@ TEST(Transformer, SaysWhatIsWrongWithItsOptions) {
   EXPECT_THROW(make_transformer({.width = 64, .heads = 7}, {3, 3, 8}, scope), UsageError);
 }
 
+TEST(Transformer, LookingOnceIsLookingAtEachCall) {
+  Parameters parameters(0);
+  const auto net = make_transformer({.layers = 2, .width = 32, .heads = 2, .mlp = 2},
+                                    {3, 3, 12, 0, 32}, Scope(parameters));
+  const Streams streams(0, {0, 1});
+  const Condition cond{.label = {}, .context = streams.normal({2, 5, 32})};
+  const auto x_t = streams.fork(Purpose::kNoise).normal({2, 3, 12});
+  const auto gamma = at::tensor({0.5, 0.9}, at::kDouble);
+  const auto anew = net->forward(x_t, at::zeros_like(x_t), gamma, cond);
+  EXPECT_TRUE(net->forward(x_t, at::zeros_like(x_t), gamma, net->look(cond)).equal(anew));
+  const Condition other{.label = {}, .context = cond.context + 1};
+  EXPECT_FALSE(net->forward(x_t, at::zeros_like(x_t), gamma, net->look(other)).equal(anew));
+  EXPECT_THROW(net->forward(x_t, at::zeros_like(x_t), gamma, {}), c10::Error);
+}
+
 }  // namespace
 }  // namespace bitdiff
