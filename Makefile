@@ -39,7 +39,8 @@ oracle: everything
 
 bench: build
 	@scripts/setup.sh oracle
-	@bench/run.sh $(BUILD)
+	@ninja -C $(BUILD) -j $(JOBS) bench_unet bench_captions
+	@python3 bench/compare.py $(BUILD) --md bench/results.md
 
 lint: everything
 	@scripts/setup.sh lint

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Times our U-Net and PyTorch's side by side and prints a Markdown table.
+"""Times our networks and PyTorch's side by side: what `make bench` runs.
 
-    BITDIFF_TORCH_PYTHON=python bench/compare.py BUILD [--rounds 5] [--out bench/results.md]
+    BITDIFF_TORCH_PYTHON=python bench/compare.py BUILD [--rounds 3] [--runs 5] [--cases train-dim64 ...] [--md FILE]
 
-The contestants take turns within each round, so that a busy machine slows all alike; a number is the median over the
-rounds of each program's own median. Lower is better. OMP_NUM_THREADS sets the threads of all.
+Writes BUILD/bench.json, a list of rows, and the same as a Markdown table. The contestants take turns within each round, so
+that a busy machine slows all alike; a number is the median over the rounds of each program's own median. OMP_NUM_THREADS
+sets the threads of all. `compile` is eager PyTorch behind torch.compile.
 """
 import argparse
 import json
@@ -13,26 +14,118 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CASES = (("64", "1,2,2", "16"), ("256", "1,1,1", "4"))
+DIM64, DIM256 = ["--dim", "64", "--mult", "1,2,2", "--batch", "16"], ["--dim", "256", "--mult", "1,1,1", "--batch", "4"]
+CAPTIONS = ["--batch", "64"]
+# Name: our program, what it does, its flags, PyTorch's further flags, examples a call, unit, which ceiling.
+CASES = {
+    "train-dim64": ("bench_unet", "train", DIM64, [], 16, "images/s", "conv"),
+    "sample-dim64": ("bench_unet", "sample", DIM64, [], 16, "image-steps/s", "conv"),
+    "train-dim256": ("bench_unet", "train", DIM256, [], 4, "images/s", "conv"),
+    "sample-dim256": ("bench_unet", "sample", DIM256, [], 4, "image-steps/s", "conv"),
+    "caption-train": ("bench_captions", "train", CAPTIONS, ["--captions"], 64, "captions/s", "matmul"),
+    "caption-sample": ("bench_captions", "sample", CAPTIONS, ["--captions"], 64, "caption-steps/s", "matmul"),
+}
+# What to reach: case begins with, key of the row, at least.
+TARGETS = (("train-", "ratio_eager", 1.5), ("train-", "ratio_compile", 1.4), ("train-", "ceiling_share", 0.75),
+           ("sample-", "ratio_eager", 1.4), ("sample-", "ceiling_share", 0.85), ("caption-", "ratio_eager", 1.3),
+           ("caption-", "ceiling_share", 0.6))
+MEMORY_TARGET = 0.8
+HELP_SECONDS, SAMPLE_SECONDS = 0.05, 1.5
 
 
-def contestants(build):
-    python = os.environ.get("BITDIFF_TORCH_PYTHON")
-    if not python:
-        sys.exit("BITDIFF_TORCH_PYTHON: expected a Python that has PyTorch, found nothing; set it")
-    pytorch = [python, os.path.join(HERE, "pytorch_bench.py"), "--no-ceilings"]
-    return {"bitdiff": [os.path.join(build, "bench", "bench_unet")],
-            "PyTorch eager": pytorch,
-            "PyTorch eager, channels last": pytorch + ["--channels-last"]}
+def ask(command):
+    """The JSON that a program prints last, or None where it fails."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        print(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr[-2000:]}", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def ask(command, case, runs):
-    dim, mult, batch = case
-    out = subprocess.run(command + ["--dim", dim, "--mult", mult, "--batch", batch, "--runs", str(runs)],
-                         check=True, capture_output=True, text=True).stdout
-    return json.loads(out.splitlines()[-1])
+def commands(name, build, python, runs):
+    program, what, flags, more, _, _, _ = CASES[name]
+    pytorch = [python, os.path.join(HERE, "pytorch_bench.py"), what, *more, *flags, "--runs", str(runs)]
+    return {"ours": [os.path.join(build, "bench", program), what, *flags, "--runs", str(runs)],
+            "eager": pytorch, "compile": pytorch + ["--compile"]}
+
+
+def row(name, answers, ceiling):
+    """One row of bench.json. answers: for each contestant what it said in each round; ceiling: FLOP/s."""
+    _, what, _, _, examples, unit, _ = CASES[name]
+    seconds = {who: [a["seconds"] for a in said] for who, said in answers.items() if said and None not in said}
+    rate = {who: examples / statistics.median(s) for who, s in seconds.items()}
+    flop = answers["eager"][0]["flop"]
+    result = {"case": name, "ours": round(rate["ours"], 3), "eager": round(rate["eager"], 3),
+              "compile": round(rate["compile"], 3) if "compile" in rate else None, "unit": unit,
+              "ratio_eager": round(rate["ours"] / rate["eager"], 3),
+              "ratio_compile": round(rate["ours"] / rate["compile"], 3) if "compile" in rate else None,
+              "ceiling_share": round(flop / statistics.median(seconds["ours"]) / ceiling, 3),
+              "spread": round((max(seconds["ours"]) - min(seconds["ours"])) / statistics.median(seconds["ours"]), 3)}
+    if what == "train":
+        held = {who: answers[who][0]["peak_mb"] - answers[who][0]["before_mb"] for who in ("ours", "eager")}
+        result |= {"ours_mb": round(held["ours"]), "eager_mb": round(held["eager"]),
+                   "ratio_mb": round(held["ours"] / held["eager"], 3)}
+    return result
+
+
+def wall(command, times):
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def start_up(build):
+    """The seconds of --help, and of a sampler of 52 million parameters without its steps: one step's less a step."""
+    program = os.path.join(build, "bitdiff")
+    rows = [{"case": "help", "ours": round(wall([program, "--help"], 11), 4), "unit": "s"}]
+    with tempfile.TemporaryDirectory() as folder:
+        run = os.path.join(folder, "run")
+        data = os.path.join(folder, "data.npy")
+        with open(data, "wb") as file:  # 40 black pictures.
+            head = "{'descr': '|u1', 'fortran_order': False, 'shape': (40, 32, 32, 3), }"
+            head += " " * (-(len(head) + 11) % 64) + "\n"
+            file.write(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + bytes(40 * 32 * 32 * 3))
+        config = os.path.join(folder, "config.toml")
+        with open(config, "w") as file:
+            file.write(f'[data]\npath = "{data}"\nlayout = "nhwc"\ncategories = [256]\n[unet]\ndim = 256\nmult = [1, 1, 1]\n[train]\nsteps = 1\nbatch = 2\n'
+                       "sample_every = 100\n[sample]\nsteps = 1\n")
+        subprocess.run([program, "train", config, "--out", run], check=True, capture_output=True)
+        sample = [program, "sample", run, "--num", "1", "--out", os.path.join(folder, "out.npz"), "--steps"]
+        one, two = wall(sample + ["1"], 5), wall(sample + ["2"], 5)
+        rows.append({"case": "sample-start", "ours": round(2 * one - two, 3), "unit": "s"})
+    return rows
+
+
+def verdicts(rows):
+    """One line for each target: what was reached of it."""
+    for r in rows:
+        for start, key, least in TARGETS:
+            if r["case"].startswith(start) and r.get(key) is not None:
+                yield f"{r['case']}: {key} {r[key]:.2f}, target {least}: {'met' if r[key] >= least else 'missed'}"
+        if "ratio_mb" in r and r["case"].startswith("train-"):
+            yield (f"{r['case']}: memory {r['ratio_mb']:.2f} of eager's, target {MEMORY_TARGET}: "
+                   f"{'met' if r['ratio_mb'] <= MEMORY_TARGET else 'missed'}")
+    for case, most in (("help", HELP_SECONDS), ("sample-start", SAMPLE_SECONDS)):
+        for r in (r for r in rows if r["case"] == case):
+            yield f"{case}: {r['ours']} s, target {most} s: {'met' if r['ours'] <= most else 'missed'}"
+
+
+def markdown(rows, about):
+    lines = [about, "", "| case | unit | bitdiff | eager | compile | of eager | of compile | of ceiling | spread | MB, of eager's |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
+    show = lambda value: "" if value is None else f"{value:g}"
+    for r in rows:
+        memory = f"{r['ours_mb']} of {r['eager_mb']}" if "ours_mb" in r else ""
+        keys = ("ours", "eager", "compile", "ratio_eager", "ratio_compile", "ceiling_share", "spread")
+        lines.append(f"| {r['case']} | {r['unit']} | " + " | ".join(show(r.get(k)) for k in keys) + f" | {memory} |")
+    return "\n".join(lines + [""] + [f"- {line}" for line in verdicts(rows)]) + "\n"
 
 
 def processor():
@@ -40,51 +133,49 @@ def processor():
         return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
 
 
-def table(case, answers):
-    dim, mult, batch = case
-    lines = [f"dim {dim}, mult {mult}, 32x32, batch {batch}, {answers['bitdiff'][0]['parameters']:,} parameters:", "",
-             "| | training step, s | of eager | range | sampling step, s | of eager | range |",
-             "|---|---|---|---|---|---|---|"]
-    median = {name: {key: statistics.median(a[key] for a in rounds) for key in ("train_seconds", "sample_step_seconds")}
-              for name, rounds in answers.items()}
-    for name, rounds in answers.items():
-        cells = [name]
-        for key in ("train_seconds", "sample_step_seconds"):
-            values = [a[key] for a in rounds]
-            ratio = median[name][key] / median["PyTorch eager"][key]
-            cells += [f"{median[name][key]:.3f}", f"{ratio:.2f}", f"{min(values):.3f} - {max(values):.3f}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines + [""]
+def check_same_work(name, answers):
+    said = [a for each in answers.values() for a in each if a]
+    for key in ("parameters", "threads"):
+        if len({a[key] for a in said}) != 1:
+            sys.exit(f"{name}: not the same work: {key} {sorted({a[key] for a in said})}")
 
 
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("build")
-    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--runs", type=int, default=5)
-    p.add_argument("--out", help="a file for the table; else it is printed only")
+    p.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
+    p.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes to compile")
+    p.add_argument("--md", help="a file for the table; else it is printed only")
     a = p.parse_args()
+    python = os.environ.get("BITDIFF_TORCH_PYTHON")
+    if not python:
+        sys.exit("BITDIFF_TORCH_PYTHON: expected a Python that has PyTorch, found nothing; set it")
 
-    programs, load = contestants(a.build), os.getloadavg()[0]
-    lines, versions = [], set()
-    for case in CASES:
-        answers = {name: [] for name in programs}
-        for _ in range(a.rounds):
-            for name, command in programs.items():
-                answers[name].append(ask(command, case, a.runs))
-        counts = {r["parameters"] for rounds in answers.values() for r in rounds}
-        threads = {r["threads"] for rounds in answers.values() for r in rounds}
-        if len(counts) != 1 or len(threads) != 1:
-            sys.exit(f"not the same work: parameters {counts}, threads {threads}")
-        versions |= {r["torch"] for rounds in answers.values() for r in rounds if "torch" in r}
-        lines += table(case, answers)
+    load, ceilings = os.getloadavg()[0], []
+    answers = {name: {} for name in a.cases}
+    for _ in range(a.rounds):
+        ceilings.append(ask([python, os.path.join(HERE, "pytorch_bench.py"), "ceilings"]))
+        for name in a.cases:
+            for who, command in commands(name, a.build, python, a.runs).items():
+                if who == "compile" and a.no_compile:
+                    continue
+                answers[name].setdefault(who, []).append(ask(command))
+            check_same_work(name, answers[name])
+    best = {key: max(c[key] for c in ceilings) for key in ("conv", "matmul")}
+    rows = [row(name, answers[name], best[CASES[name][-1]]) for name in a.cases] + start_up(a.build)
 
-    text = "\n".join([f"{processor()}, {os.cpu_count()} cores, {threads.pop()} threads, PyTorch {', '.join(versions)}, "
-                      f"float32; {a.rounds} rounds; load {load:.1f} before and {os.getloadavg()[0]:.1f} after.", ""]
-                     + lines)
+    threads = answers[a.cases[0]]["ours"][0]["threads"] if a.cases else 0
+    about = (f"{processor()}, {os.cpu_count()} cores, {threads} threads, PyTorch {ceilings[0]['torch']}, float32; {a.rounds} "
+             f"rounds; load {load:.1f} before and {os.getloadavg()[0]:.1f} after; ceilings: 3x3 convolution "
+             f"{best['conv'] / 1e9:.0f} GFLOP/s, matrix product {best['matmul'] / 1e9:.0f} GFLOP/s.")
+    with open(os.path.join(a.build, "bench.json"), "w") as file:
+        json.dump(rows, file, indent=1)
+    text = markdown(rows, about)
     print(text)
-    if a.out:
-        with open(a.out, "w") as file:
+    if a.md:
+        with open(a.md, "w") as file:
             file.write(text)
 
 
