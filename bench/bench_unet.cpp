@@ -30,6 +30,7 @@ struct BenchOptions {
   int64_t resolution = 32;
   int64_t batch = 16;
   int64_t runs = 7;
+  bool checkpointing = false;
 };
 
 double time_training(const BenchOptions& options, const Process& process, const Denoiser& net,
@@ -66,8 +67,9 @@ void run(const BenchOptions& options) {
   const Process process{.codec = Codec({}, 3)};
   const auto bits = process.codec.bit_channels();
   Parameters parameters(0);
-  const auto net = make_unet({.dim = options.dim, .mult = options.mult},
-                             {bits, bits, options.resolution}, Scope(parameters));
+  const UNetOptions unet{
+      .dim = options.dim, .mult = options.mult, .activation_checkpointing = options.checkpointing};
+  const auto net = make_unet(unet, {bits, bits, options.resolution}, Scope(parameters));
   std::vector<int64_t> rows(options.batch);
   std::iota(rows.begin(), rows.end(), 0);
   const Streams streams(0, rows);
@@ -91,6 +93,7 @@ int main(int argc, char** argv) try {
   app.add_option("--resolution", options.resolution);
   app.add_option("--batch", options.batch);
   app.add_option("--runs", options.runs);
+  app.add_flag("--checkpointing", options.checkpointing, "activation checkpointing");
   CLI11_PARSE(app, argc, argv);
   bitdiff::run(options);
 } catch (const std::exception& error) {

@@ -12,6 +12,7 @@
 #include "bitdiff/base/error.h"
 #include "bitdiff/kernels/group_norm.h"
 #include "bitdiff/kernels/linear.h"
+#include "bitdiff/nn/checkpointed.h"
 #include "bitdiff/nn/layers.h"
 
 namespace bitdiff {
@@ -85,10 +86,6 @@ struct Stage {
   std::vector<ResBlock> block;
   std::vector<ImageAttention> attention;  ///< As many as blocks, or none.
   std::optional<Conv2d> resample;
-
-  Tensor attend(size_t index, const Tensor& x) const {
-    return attention.empty() ? x : attention[index](x);
-  }
 };
 
 class UNet final : public Denoiser {
@@ -100,6 +97,9 @@ class UNet final : public Denoiser {
 
  private:
   void add_block(Stage& stage, int64_t in, int64_t out, int64_t resolution, const Scope& scope);
+  Tensor run(const ResBlock& block, std::vector<Tensor> x, const Tensor& time,
+             const Condition& cond) const;
+  Tensor attend(const Stage& stage, size_t index, const Tensor& x) const;
   Tensor go_down(Tensor x, const Tensor& time, const Condition& cond,
                  std::vector<Tensor>& skips) const;
   Tensor go_up(Tensor x, const Tensor& time, const Condition& cond,
@@ -184,13 +184,34 @@ Tensor UNet::forward(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gam
   return conv_out_(activate(norm_out_(x))).contiguous();
 }
 
+Tensor UNet::run(const ResBlock& block, std::vector<Tensor> x, const Tensor& time,
+                 const Condition& cond) const {
+  if (!options_.activation_checkpointing) return block(x, time, cond);
+  x.push_back(time);
+  return checkpointed(
+      [&block, cond](std::vector<Tensor> inputs) {
+        const auto clock = inputs.back();
+        inputs.pop_back();
+        return block(inputs, clock, cond);
+      },
+      x);
+}
+
+Tensor UNet::attend(const Stage& stage, size_t index, const Tensor& x) const {
+  if (stage.attention.empty()) return x;
+  const auto& attention = stage.attention[index];
+  if (!options_.activation_checkpointing) return attention(x);
+  return checkpointed(
+      [&attention](const std::vector<Tensor>& inputs) { return attention(inputs[0]); }, {x});
+}
+
 Tensor UNet::go_down(Tensor x, const Tensor& time, const Condition& cond,
                      std::vector<Tensor>& skips) const {
   for (const auto& stage : down_) {
     for (size_t i = 0; i < stage.block.size(); ++i) {
-      x = stage.block[i]({x}, time, cond);
+      x = run(stage.block[i], {x}, time, cond);
       skips.push_back(x);  // Before the attention, as the authors' code.
-      x = stage.attend(i, x);
+      x = attend(stage, i, x);
     }
     if (!stage.resample) continue;
     x = (*stage.resample)(x);
@@ -203,9 +224,9 @@ Tensor UNet::go_up(Tensor x, const Tensor& time, const Condition& cond,
                    std::vector<Tensor>& skips) const {
   for (const auto& stage : up_) {
     for (size_t i = 0; i < stage.block.size(); ++i) {
-      x = stage.block[i]({x, skips.back()}, time, cond);
+      x = run(stage.block[i], {x, skips.back()}, time, cond);
       skips.pop_back();
-      x = stage.attend(i, x);
+      x = attend(stage, i, x);
     }
     if (!stage.resample) continue;
     x = (*stage.resample)(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}));

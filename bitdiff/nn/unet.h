@@ -20,6 +20,7 @@ struct UNetOptions {
   int64_t head_dim = 64;                  ///< Width of an attention head.
   double dropout = 0;                     ///< Probability, inside the residual blocks.
   TimeInput time = TimeInput::kGamma;     ///< What the network is told of the noise.
+  bool activation_checkpointing = false;  ///< Keeps what goes into a block, not what is inside.
 
   template <class Visitor>
   void visit(Visitor& v) {
@@ -30,6 +31,8 @@ struct UNetOptions {
     v.number("head_dim", head_dim, at_least(1), "width of an attention head");
     v.number("dropout", dropout, between(0, 0.99), "dropout inside the residual blocks");
     v.choice("time", time, time_input_words(), "what the network is told of the noise");
+    v.flag("activation_checkpointing", activation_checkpointing,
+           "training computes each block once more instead of keeping its inside: less memory");
   }
 };
 

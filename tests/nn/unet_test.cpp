@@ -87,5 +87,32 @@ TEST(UNet, SaysWhatIsWrongWithItsOptions) {
   EXPECT_THROW(make_unet({.mult = {1, 1, 1}}, {3, 3, 10}, scope), UsageError);
 }
 
+TEST(UNet, CheckpointsItsActivationsWithoutChangingAGradient) {
+  const auto gradients = [](bool checkpointing, double dropout) {
+    const UNetOptions options{.dim = 32,
+                              .mult = {1, 2},
+                              .blocks = 1,
+                              .attention = {4},
+                              .dropout = dropout,
+                              .activation_checkpointing = checkpointing};
+    NetCase c([&](const Scope& scope) { return make_unet(options, {3, 3, 8}, scope); }, {3, 8, 8});
+    c.wake();
+    c.x_t.requires_grad_();
+    const auto y = c.forward_with_dropout(1);
+    y.square().sum().backward();
+    std::vector<Tensor> results{y.detach(), c.x_t.grad()};
+    for (const auto& tensor : c.parameters.tensors()) results.push_back(tensor.grad());
+    return results;
+  };
+  for (const double dropout : {0.0, 0.3}) {
+    const auto plain = gradients(false, dropout), checkpointed = gradients(true, dropout);
+    ASSERT_EQ(plain.size(), checkpointed.size());
+    for (size_t i = 0; i < plain.size(); ++i)
+      EXPECT_LE((checkpointed[i] - plain[i]).norm().item<double>(),
+                1e-5 * plain[i].norm().item<double>())
+          << i;
+  }
+}
+
 }  // namespace
 }  // namespace bitdiff
