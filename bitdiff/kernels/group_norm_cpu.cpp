@@ -57,6 +57,13 @@ BITDIFF_VECTORS void apply_silu(const float* x, Piece piece, Channels of, int64_
       y[c] = silu((x[c] - of.mean[c]) * of.slope[c] + of.bias[c]);
 }
 
+// dz = dy; places of dy are `dy_step` apart.
+void copy(const float* dy, int64_t dy_step, const float* /*x*/, Piece piece, Channels /*of*/,
+          float* dz) {
+  for (int64_t place = 0; place < piece.places; ++place, dy += dy_step)
+    dz = std::copy_n(dy, piece.channels, dz);
+}
+
 // dz = dy * d silu(z) / dz of the z that apply_silu computes.
 BITDIFF_VECTORS void apply_silu_slope(const float* dy, int64_t dy_step, const float* x, Piece piece,
                                       Channels of, float* __restrict dz) {
@@ -70,9 +77,8 @@ BITDIFF_VECTORS void apply_silu_slope(const float* dy, int64_t dy_step, const fl
 }
 
 // dbias[c] = sum over places of dz, dweight[c] = sum over places of dz * (x - mean).
-BITDIFF_VECTORS void sum_gradients(const float* dz, int64_t dz_step, const float* x,
-                                   const float* mean, Piece piece, float* __restrict dbias,
-                                   float* __restrict dweight) {
+BITDIFF_VECTORS void sum_gradients(const float* dz, const float* x, const float* mean, Piece piece,
+                                   float* __restrict dbias, float* __restrict dweight) {
   std::fill(dbias, dbias + piece.channels, 0.0F);
   std::fill(dweight, dweight + piece.channels, 0.0F);
   for (int64_t place = 0; place < piece.places; ++place) {
@@ -81,22 +87,19 @@ BITDIFF_VECTORS void sum_gradients(const float* dz, int64_t dz_step, const float
       dweight[c] += dz[c] * (x[c] - mean[c]);
     }
     x += piece.channels;
-    dz += dz_step;
+    dz += piece.channels;
   }
 }
 
-// dx = dz * slope - (x - mean) * along - offset; dx may be dz.
-BITDIFF_VECTORS void apply_gradient(const float* dz, int64_t dz_step, const float* x, Piece piece,
-                                    const float* mean, const float* slope, const float* along,
-                                    const float* offset, float* dx) {
+// dx = dz * slope - (x - mean) * along - offset, in place of dz.
+BITDIFF_VECTORS void apply_gradient(const float* x, Piece piece, const float* mean,
+                                    const float* slope, const float* along, const float* offset,
+                                    float* __restrict dz) {
   for (int64_t place = 0; place < piece.places; ++place) {
-    // The compiler cannot know that each number is read before it is written.
-#pragma GCC ivdep
     for (int64_t c = 0; c < piece.channels; ++c)
-      dx[c] = dz[c] * slope[c] - (x[c] - mean[c]) * along[c] - offset[c];
+      dz[c] = dz[c] * slope[c] - (x[c] - mean[c]) * along[c] - offset[c];
     x += piece.channels;
-    dz += dz_step;
-    dx += piece.channels;
+    dz += piece.channels;
   }
 }
 
@@ -212,18 +215,15 @@ GroupNormGradient group_norm_gradient(const Tensor& dy, const Parts& x, int64_t 
       float* dbias = gradient.bias.mutable_data_ptr<float>() + row;
       for (int64_t c = 0; c < channels; ++c) slope[c] = w[c] * rstd[c];
 
-      // Where there is an activation dz passes through dx.
-      const bool through = activation == Activation::kSilu;
+      // dz goes where dx will be.
+      const auto slope_of_activation = activation == Activation::kSilu ? apply_silu_slope : copy;
       size_t index = 0;
       for_each_part(x, b, [&](const float* image, Piece piece, int64_t first) {
-        float* to = dx[index++] + b * piece.places * piece.channels;
-        const float* from = image_of(dy, b) + first;
-        if (through) {
-          const float* shift = bias.const_data_ptr<float>() + row + first;
-          apply_silu_slope(from, channels, image, piece, {mean + first, &slope[first], shift}, to);
-        }
-        sum_gradients(through ? to : from, through ? piece.channels : channels, image, mean + first,
-                      piece, dbias + first, dweight + first);
+        float* dz = dx[index++] + b * piece.places * piece.channels;
+        const float* shift = bias.const_data_ptr<float>() + row + first;
+        slope_of_activation(image_of(dy, b) + first, channels, image, piece,
+                            {mean + first, &slope[first], shift}, dz);
+        sum_gradients(dz, image, mean + first, piece, dbias + first, dweight + first);
       });
       for (int64_t c = 0; c < channels; ++c) {
         dweight[c] *= rstd[c];
@@ -234,10 +234,8 @@ GroupNormGradient group_norm_gradient(const Tensor& dy, const Parts& x, int64_t 
       mean_of_groups(sums, places_of(x), groups, along.data());
       index = 0;
       for_each_part(x, b, [&](const float* image, Piece piece, int64_t first) {
-        float* to = dx[index++] + b * piece.places * piece.channels;
-        const float* from = through ? to : image_of(dy, b) + first;
-        apply_gradient(from, through ? piece.channels : channels, image, piece, mean + first,
-                       &slope[first], &along[first], &offset[first], to);
+        apply_gradient(image, piece, mean + first, &slope[first], &along[first], &offset[first],
+                       dx[index++] + b * piece.places * piece.channels);
       });
     }
   });
