@@ -19,7 +19,7 @@ Condition first_rows(const Condition& cond, int64_t n) {
   Condition first = cond;
   if (cond.label.defined()) first.label = cond.label.slice(0, 0, n);
   if (cond.context.defined()) first.context = cond.context.slice(0, 0, n);
-  first.seen.clear();
+  for (auto& seen : first.seen) seen = seen.slice(0, 0, n);
   if (cond.dropout) first.dropout = cond.dropout->fork(Purpose::kSelfCond).slice(0, n);
   return first;
 }
@@ -27,8 +27,10 @@ Condition first_rows(const Condition& cond, int64_t n) {
 }  // namespace
 
 Tensor train_loss(const Process& process, const Denoiser& net, const Tensor& x,
-                  const Condition& cond, const Streams& streams, int64_t self_cond_rows,
+                  const Condition& condition, const Streams& streams, int64_t self_cond_rows,
                   const Tensor& weight) {
+  const auto cond = net.look(condition);  // Once for both passes.
+
   // Binary encoding: discrete to analog bits.
   const auto x_bits = process.codec.encode(x);
 

@@ -72,6 +72,18 @@ bool fits(const std::vector<Tensor>& x, const Tensor& weight,
   return cpu::fits_conv3x3_weight(weight);
 }
 
+void check(const std::vector<Tensor>& x, const Norm& norm, const Tensor& weight) {
+  TORCH_CHECK(!x.empty() && x[0].dim() == 4 && weight.dim() == 4, "silu_conv3x3: expected images");
+  int64_t channels = 0;
+  for (const auto& part : x) channels += part.size(1);
+  const std::vector<int64_t> each{x[0].size(0), channels};
+  TORCH_CHECK(norm.weight.sizes() == each && norm.bias.sizes() == each &&
+                  weight.size(1) == channels && norm.groups > 0 && channels % norm.groups == 0,
+              "silu_conv3x3: expected weights for ", channels, " channels, got ",
+              norm.weight.sizes(), norm.bias.sizes(), weight.sizes(), " and ", norm.groups,
+              " groups");
+}
+
 Tensor finish(const Tensor& y, const std::optional<Residual>& residual) {
   return residual ? (y + residual->x) * residual->factor : y;
 }
@@ -80,6 +92,7 @@ Tensor finish(const Tensor& y, const std::optional<Residual>& residual) {
 
 Tensor silu_conv3x3(const std::vector<Tensor>& x, const Norm& norm, const Tensor& weight,
                     const Tensor& bias, const std::optional<Residual>& residual) {
+  check(x, norm, weight);
   if (!fits(x, weight, residual)) {
     const auto whole = x.size() == 1 ? x[0] : at::cat(x, 1);
     const auto a = group_norm(whole, norm.groups, norm.weight, norm.bias, kSilu);

@@ -133,6 +133,18 @@ TEST_F(Program, BadInputExitsWith3AndWritesNothing) {
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --out ", path("s.npz"))), 3);
 }
 
+TEST_F(Program, HelpNeedsNothingButTheLauncher) {
+  ASSERT_EQ(run("--help"), 0);
+  const auto help = printed_;
+  EXPECT_NE(help.find("train"), std::string::npos);
+  // Alone, without the program proper and so without LibTorch.
+  fs::copy_file(BITDIFF_PROGRAM, path("alone"));
+  EXPECT_EQ(run_command(path("alone") + " --help"), 0);
+  EXPECT_EQ(printed_, help);
+  EXPECT_EQ(run_command(path("alone") + " inspect run"), 1);
+  EXPECT_NE(said_.find("bitdiff-program: No such file"), std::string::npos) << said_;
+}
+
 TEST_F(Program, ARunFolderInUseExitsWith7) {
   fs::create_directories(path("run"));
   const int lock = ::open(path("run/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);

@@ -96,5 +96,13 @@ TEST(SiluConv3x3, IsItsFormulaOnOneNumber) {
   EXPECT_TRUE(y.flatten().allclose(bias.flatten() * at::sigmoid(bias.flatten()), 1e-5, 1e-6));
 }
 
+TEST(SiluConv3x3, RefusesWhatDoesNotFit) {
+  const Input input(kCases[0]);
+  const auto& t = input.tensors;
+  EXPECT_THROW(silu_conv3x3({t[0], t[0]}, {16, t[1], t[2]}, t[3], t[4]), c10::Error);
+  EXPECT_THROW(silu_conv3x3({t[0]}, {7, t[1], t[2]}, t[3], t[4]), c10::Error);
+  EXPECT_THROW(silu_conv3x3({}, {16, t[1], t[2]}, t[3], t[4]), c10::Error);
+}
+
 }  // namespace
 }  // namespace bitdiff::kernels
