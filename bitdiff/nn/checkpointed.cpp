@@ -4,10 +4,7 @@
 #include <utility>
 
 #include <c10/core/GradMode.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
-#include <torch/csrc/autograd/saved_variable.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace bitdiff {
 namespace {
@@ -28,7 +25,7 @@ class Recompute final : public torch::autograd::Node {
     variable_list x;
     for (size_t i = 0; i < x_.size(); ++i)
       x.push_back(x_[i].unpack().detach().requires_grad_(task_should_compute_output(i)));
-    torch::autograd::backward({part_(x)}, {upper[0]});
+    part_(x).backward(upper[0]);
     variable_list gradients;
     for (const auto& tensor : x) gradients.push_back(tensor.grad());
     return gradients;
@@ -49,7 +46,8 @@ Tensor checkpointed(const Part& part, const std::vector<Tensor>& x) {
     const c10::NoGradGuard no_grad;
     return part(x);
   }();
-  torch::autograd::set_history(y, std::make_shared<Recompute>(part, x));
+  const auto node = std::make_shared<Recompute>(part, x);
+  torch::autograd::impl::set_gradient_edge(y, {node, node->add_input_metadata(y)});
   return y;
 }
 
