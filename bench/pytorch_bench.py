@@ -13,7 +13,9 @@ import statistics
 import time
 
 import torch
+import torch._dynamo  # noqa: F401  Adam imports it late: 100 MB that are not the network's.
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from pytorch_captions import Transformer
 from pytorch_unet import UNet
@@ -55,7 +57,6 @@ def ceilings(device, dtype):
 
 
 def flops_of(net, shape, context):
-    from torch.utils.flop_counter import FlopCounterMode
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.zeros(1, 2 * shape[1], *shape[2:]), torch.zeros(1), *(c[:1] for c in context))
     return shape[0] * counter.get_total_flops()
