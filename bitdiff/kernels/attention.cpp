@@ -93,6 +93,8 @@ Tensor self_attention(const Tensor& qkv, int64_t heads, Sight sight) {
 Tensor cross_attention(const Tensor& q, const Tensor& kv, int64_t heads) {
   check(q, 1, heads);
   check(kv, 2, heads);
+  TORCH_CHECK(q.size(0) == kv.size(0) && 2 * q.size(2) == kv.size(2), "attention: queries ",
+              q.sizes(), " do not fit keys and values ", kv.sizes());
   if (!cpu::fits_attention(views(q, kv, heads))) return reference::cross_attention(q, kv, heads);
   return CrossAttention::apply(q, kv, heads);
 }

@@ -24,12 +24,12 @@ class Linear : public torch::autograd::Function<Linear> {
     if (more) parts.push_back(*more);
     context->saved_data["parts"] = static_cast<int64_t>(parts.size());
     context->save_for_backward({weight, x, more.value_or(Tensor())});
-    return cpu::linear(parts, weight, bias);
+    return cpu::linear(parts, weight.flatten(1), bias);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
-    const auto& weight = saved[0];
+    const auto weight = saved[0].flatten(1);
     std::vector<Tensor> x{saved[1]};
     if (context->saved_data["parts"].toInt() == 2) x.push_back(saved[2]);
     const auto dy = gradients[0].contiguous();
@@ -38,7 +38,10 @@ class Linear : public torch::autograd::Function<Linear> {
     for (size_t i = 0; i < x.size(); first += x[i++].size(-1)) {
       if (context->needs_input_grad(i)) dx[i] = cpu::linear_input_gradient(dy, weight, x[i], first);
     }
-    return {dx[0], dx[1], cpu::linear_weight_gradient(dy, x), cpu::linear_bias_gradient(dy)};
+    // A 1x1 kernel may have other strides for the same order of memory.
+    const auto dweight =
+        cpu::linear_weight_gradient(dy, x).as_strided(saved[0].sizes(), saved[0].strides());
+    return {dx[0], dx[1], dweight, cpu::linear_bias_gradient(dy)};
   }
 };
 
@@ -56,11 +59,16 @@ bool fits(const std::vector<Tensor>& x, const Tensor& weight) {
   return cpu::fits_linear(weight) && weight.size(0) % 16 == 0;
 }
 
+// `weight`: [N, K], or [N, K, 1, 1].
+Tensor apply(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {
+  return Linear::apply(x[0], x.size() == 2 ? std::optional(x[1]) : std::nullopt, weight, bias);
+}
+
 }  // namespace
 
 Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {
   if (!fits(x, weight)) return reference::linear(x, weight, bias);
-  return Linear::apply(x[0], x.size() == 2 ? std::optional(x[1]) : std::nullopt, weight, bias);
+  return apply(x, weight, bias);
 }
 
 Tensor reference::linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {
@@ -71,9 +79,8 @@ Tensor conv1x1(const std::vector<Tensor>& x, const Tensor& weight, const Tensor&
   // Channels last, the pixels of images are rows.
   std::vector<Tensor> rows;
   for (const auto& part : x) rows.push_back(part.permute({0, 2, 3, 1}));
-  const auto matrix = weight.flatten(1);
-  if (!fits(rows, matrix)) return reference::conv1x1(x, weight, bias);
-  return linear(rows, matrix, bias).permute({0, 3, 1, 2});
+  if (!fits(rows, weight.flatten(1))) return reference::conv1x1(x, weight, bias);
+  return apply(rows, weight, bias).permute({0, 3, 1, 2});
 }
 
 Tensor reference::conv1x1(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {

@@ -5,7 +5,9 @@
 namespace bitdiff::kernels {
 namespace {
 
-constexpr int64_t kDepth = 128;  // Rows of B whose panel stays in the first-level cache.
+// Rows of B that one sum in registers covers. A long sum of short ones loses fewer digits, and the
+// rows' panel stays in the first-level cache.
+constexpr int64_t kDepth = 32;
 
 // A block of C in registers: kRows x 16 kVectors numbers. `a` and `c` are its corners.
 template <int kRows, int kVectors, bool kTransposed>
@@ -29,7 +31,7 @@ BITDIFF_AVX512 void multiply_block(const MatrixProduct& p, const float* a, float
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
       float* to = c + i * p.c_row + j * kLanes;
-      // Last, for a long sum of short ones loses fewer digits.
+      // Last, so that what is summed in registers is short.
       if (p.add) {
         Vector before;
         load(before, to);

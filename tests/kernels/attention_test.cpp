@@ -92,6 +92,8 @@ TEST(SelfAttention, ScoresBeyondFloatsRangeOfExpStayFinite) {
 TEST(SelfAttention, RefusesWhatDoesNotSplit) {
   EXPECT_THROW(self_attention(at::zeros({1, 4, 48}), 5), c10::Error);
   EXPECT_THROW(self_attention(at::zeros({4, 48}), 1), c10::Error);
+  EXPECT_THROW(cross_attention(at::zeros({2, 4, 16}), at::zeros({3, 4, 32}), 1), c10::Error);
+  EXPECT_THROW(cross_attention(at::zeros({2, 4, 16}), at::zeros({2, 4, 64}), 1), c10::Error);
 }
 
 }  // namespace

@@ -14,17 +14,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "bench"))
+from pytorch_captions import AdaptiveNorm  # noqa: E402
 from pytorch_unet import TimeEmbedding, UNet  # noqa: E402
-
-
-class AdaptiveNorm(nn.LayerNorm):
-    def __init__(self, width):
-        super().__init__(width, eps=1e-6)
-        self.scale_shift = nn.Linear(width, 2 * width)
-
-    def forward(self, x, time):
-        scale, shift = self.scale_shift(time)[:, None].chunk(2, -1)
-        return super().forward(x) * (1 + scale) + shift
 
 
 class Block(nn.Module):

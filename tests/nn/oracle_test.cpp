@@ -39,8 +39,7 @@ class Oracle : public testing::Test {
   static void expect_close(const Tensor& ours, const Tensor& theirs, const std::string& what) {
     ASSERT_EQ(ours.sizes(), theirs.sizes()) << what;
     const auto error = (ours.to(at::kDouble) - theirs).norm() / theirs.norm();
-    // A fast convolution's error is some 1e-6, and gradients have come through thirty of them.
-    EXPECT_LT(error.item<double>(), 2e-5) << what;
+    EXPECT_LT(error.item<double>(), 1e-5) << what;
   }
 
   /// Gives the oracle's weights to the network of `parameters` and compares answer and gradients.
