@@ -31,6 +31,7 @@ struct BenchOptions {
   int64_t batch = 16;
   int64_t runs = 7;
   bool checkpointing = false;
+  bool int8 = false;
 };
 
 double time_training(const BenchOptions& options, const Process& process, const Denoiser& net,
@@ -70,6 +71,7 @@ void run(const BenchOptions& options) {
   const UNetOptions unet{
       .dim = options.dim, .mult = options.mult, .activation_checkpointing = options.checkpointing};
   const auto net = make_unet(unet, {bits, bits, options.resolution}, Scope(parameters));
+  if (options.int8) net->quantize();
   std::vector<int64_t> rows(options.batch);
   std::iota(rows.begin(), rows.end(), 0);
   const Streams streams(0, rows);
@@ -94,6 +96,7 @@ int main(int argc, char** argv) try {
   app.add_option("--batch", options.batch);
   app.add_option("--runs", options.runs);
   app.add_flag("--checkpointing", options.checkpointing, "activation checkpointing");
+  app.add_flag("--int8", options.int8, "8-bit convolutions, for sampling");
   CLI11_PARSE(app, argc, argv);
   bitdiff::run(options);
 } catch (const std::exception& error) {

@@ -5,7 +5,7 @@
     ~/.cache/bitdiff/python-plot/bin/python scripts/experiment.py STUDY --data CIFAR10 [--preset cpu-hour] [--jobs 2]
 
 What is there already is not done again: an interrupted study goes on, and studies share their models and samples. Studies:
-self-cond, encodings, td, solvers, guidance, bits (scripts/studies.py). Results: OUT/STUDY.json, .md and .svg.
+self-cond, encodings, td, solvers, guidance, int8, bits (scripts/studies.py). Results: OUT/STUDY.json, .md and .svg.
 """
 import argparse
 import concurrent.futures
@@ -65,11 +65,11 @@ class Runner:
         """The number of one cell for one seed."""
         run = self.model(cell.train, seed)
         sample = (f"sample.steps={self.preset.steps}",) + cell.sample
-        base = self.out / cell.metric / key_of(run.name, sample, self.preset.samples)
+        base = self.out / cell.metric / key_of(run.name, sample, self.preset.samples, *cell.flags)
         figures = base.with_suffix(".json")
         if not figures.exists():
             base.parent.mkdir(parents=True, exist_ok=True)
-            count = ["--num", self.preset.samples, *sets(sample)]
+            count = ["--num", self.preset.samples, *sets(sample), *cell.flags]
             if cell.metric == "bits":
                 self.program("eval", "bits", run, *count, "--json", figures, "--picture", base.with_suffix(".svg"),
                              log=base.with_suffix(".log"))
@@ -174,7 +174,8 @@ def main():
     text = [f"{study.title}; {runner.preset.cost}; {runner.preset.samples} samples", "", table(study, values), ""]
     if floor is not None:
         text.append(f"Floor, between the halves of the real data: {floor:.3g}.")
-    text.append(f"The paper: {study.paper}.")
+    if study.paper:
+        text.append(f"The paper: {study.paper}.")
     base = runner.out / a.study
     base.with_suffix(".json").write_text(json.dumps([[*pair, numbers] for pair, numbers in values.items()], indent=1) + "\n")
     base.with_suffix(".md").write_text("\n".join(text) + "\n")

@@ -10,6 +10,7 @@ class Cell:
     train: tuple = ()
     sample: tuple = ()
     metric: str = "fd"  # Or "bits": the share of analog bits within 0.1 of a mode.
+    flags: tuple = ()  # Of `bitdiff sample` and `bitdiff eval bits`.
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Preset:
 
 PRESETS = {
     "cpu-hour": Preset("configs/cifar16.toml", (), 500, 50, 3, "CIFAR-10 at 16x16, 500 steps of 32"),
+    "cpu-8x8": Preset("configs/cifar8.toml", (), 2000, 50, 3, "CIFAR-10 at 8x8, 5,000 steps of 32"),
     "gpu-30min": Preset("configs/cifar10-uint8.toml", ("train.steps=10000", "train.bf16=true"), 10000, 100, 1,
                         "CIFAR-10, the paper's network, 10,000 steps of 128"),
     "paper": Preset("configs/cifar10-uint8.toml", (), 50000, 100, 1, "CIFAR-10 as in the paper"),
@@ -96,6 +98,8 @@ STUDIES = {
                       + tuple(Cell(f"momentum {m}", "fd", UINT8, (f"sample.momentum={m}",)) for m in (0.2, 0.5, 0.8))
                       + tuple(Cell(f"self-guidance {w}", "fd", UINT8, (f"sample.self_guidance={w}",)) for w in (1.5, 3, 5)),
                       1, paper="ImageNet 64x64, uint8: default 4.84, momentum 4.85, self-guidance 5.15"),
+    "int8": Study("Sampling with 8-bit integers", (Cell("uint8", "float32", UINT8),
+                                                   Cell("uint8", "int8", UINT8, flags=("--int8",))), 3),
     "bits": Study("Bits before thresholding (Fig. 7)",
                   tuple(Cell(name, str(s), encoding, steps(s), "bits")
                         for name, encoding in (("uint8", UINT8), ("rand", RAND_BITS)) for s in (50,)),

@@ -146,7 +146,7 @@ int caption(const Flags& flags) {
   check_folder_of("--out", flags.out);
   const auto folder = find_checkpoint(flags.sampling.model);
   const auto options = flags.sampling.options(folder);
-  const auto model = load_model(folder);
+  const auto model = flags.sampling.model_of(folder);
   if (!model.encoder || !model.data.text.tokenizer) {
     throw UsageError(flags.sampling.model, ": this model describes no images; use bitdiff sample");
   }

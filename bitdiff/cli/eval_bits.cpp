@@ -32,7 +32,7 @@ int eval_bits(const Flags& flags) {
   check_folder_of("--picture", flags.picture);
   const auto folder = find_checkpoint(flags.sampling.model);
   const auto options = flags.sampling.options(folder);
-  const auto model = load_model(folder);
+  const auto model = flags.sampling.model_of(folder);
 
   BitFigures figures(model.process.codec.scale());
   int64_t invalid = 0, values = 0;

@@ -99,7 +99,7 @@ int sample(const Flags& flags) {
   const auto [begin, end] = range_of(flags);
   const auto folder = find_checkpoint(flags.sampling.model);
   const auto options = flags.sampling.options(folder);
-  const auto model = load_model(folder);
+  const auto model = flags.sampling.model_of(folder);
   check_out(flags.out, model.data);
   const auto group = join_group();
   // Whole blocks: a block cut in two would be computed twice.

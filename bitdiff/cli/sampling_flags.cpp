@@ -4,6 +4,7 @@
 
 #include "bitdiff/base/config.h"
 #include "bitdiff/base/error.h"
+#include "bitdiff/model/checkpoint.h"
 
 namespace bitdiff {
 
@@ -32,6 +33,8 @@ void SamplingFlags::add_to(CLI::App& command) {
   command.add_option("--class", label, "class of every sample; default: drawn for each")
       ->check(CLI::NonNegativeNumber)
       ->type_name("C");
+  command.add_flag("--int8", int8,
+                   "compute with 8-bit integers: faster on CPUs, not quite the same");
 }
 
 DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) const {
@@ -64,6 +67,15 @@ DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) cons
     config.read("sample", draw.generate);
   }
   return draw;
+}
+
+Model SamplingFlags::model_of(const std::filesystem::path& checkpoint) const {
+  auto loaded = load_model(checkpoint);
+  if (int8) {
+    if (!loaded.net) throw UsageError("--int8: this model is autoregressive and has none");
+    loaded.net->quantize();
+  }
+  return loaded;
 }
 
 }  // namespace bitdiff

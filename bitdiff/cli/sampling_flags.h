@@ -20,12 +20,16 @@ struct SamplingFlags {
   int64_t seed = 0;
   int64_t micro_batch = 16;
   std::optional<int64_t> label;
+  bool int8 = false;
 
   /// Adds the model and the flags to `command`; this must live as long.
   void add_to(CLI::App& command);
 
   /// What the checkpoint's config says, changed by the flags. Throws UsageError.
   DrawOptions options(const std::filesystem::path& checkpoint) const;
+
+  /// The model, in 8-bit integers if so asked. Throws UsageError for one that does not offer it.
+  Model model_of(const std::filesystem::path& checkpoint) const;
 };
 
 }  // namespace bitdiff

@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "bitdiff/base/error.h"
 #include "bitdiff/base/random.h"
 #include "bitdiff/base/tensor.h"
 
@@ -34,6 +35,12 @@ class Denoiser {
 
   /// `cond` with `seen`: for many calls with one context, which need to look at it only once.
   virtual Condition look(const Condition& cond) const { return cond; }
+
+  /// From now on forward computes with 8-bit integers where most of the time goes: faster, not
+  /// quite the same, and without gradients. Throws UsageError where a network does not offer it.
+  virtual void quantize() {
+    throw UsageError("int8: expected a U-Net, for only its convolutions have it; leave it out");
+  }
 };
 
 }  // namespace bitdiff

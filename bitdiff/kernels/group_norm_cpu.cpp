@@ -146,14 +146,12 @@ void find_moments(const Parts& x, int64_t b, int64_t groups, std::vector<float>&
 }
 
 void normalise(const Parts& x, int64_t b, const Tensor& weight, const Tensor& bias,
-               Activation activation, const GroupNorm& norm, std::vector<float>& slope) {
+               Activation activation, const float* mean, const float* rstd, float* y) {
   const auto channels = weight.size(1), row = b * channels;
-  const float* mean = norm.mean.const_data_ptr<float>() + row;
-  for (int64_t c = 0; c < channels; ++c) {
-    slope[c] = weight.const_data_ptr<float>()[row + c] * norm.rstd.const_data_ptr<float>()[row + c];
-  }
+  std::vector<float> slope(channels);
+  for (int64_t c = 0; c < channels; ++c)
+    slope[c] = weight.const_data_ptr<float>()[row + c] * rstd[c];
   const auto loop = activation == Activation::kSilu ? apply_silu : apply;
-  float* y = norm.y.mutable_data_ptr<float>() + b * norm.y.stride(0);
   for_each_part(x, b, [&](const float* image, Piece piece, int64_t first) {
     const float* offset = bias.const_data_ptr<float>() + row + first;
     loop(image, piece, {mean + first, &slope[first], offset}, channels, y + first);
@@ -167,16 +165,23 @@ Tensor empty_whole(const Parts& x, int64_t channels) {
 
 }  // namespace
 
+void group_norm_of_image(const Parts& x, int64_t b, int64_t groups, const Tensor& weight,
+                         const Tensor& bias, Activation activation, const ImageNorm& to) {
+  std::vector<float> sums(weight.size(1));
+  find_moments(x, b, groups, sums, to.mean, to.rstd);
+  normalise(x, b, weight, bias, activation, to.mean, to.rstd, to.y);
+}
+
 GroupNorm group_norm(const Parts& x, int64_t groups, const Tensor& weight, const Tensor& bias,
                      Activation activation) {
   const auto channels = weight.size(1);
   GroupNorm norm{empty_whole(x, channels), at::empty_like(weight), at::empty_like(weight)};
   at::parallel_for(0, weight.size(0), 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> sums(channels), slope(channels);
     for (int64_t b = begin; b < end; ++b) {
-      find_moments(x, b, groups, sums, norm.mean.mutable_data_ptr<float>() + b * channels,
-                   norm.rstd.mutable_data_ptr<float>() + b * channels);
-      normalise(x, b, weight, bias, activation, norm, slope);
+      group_norm_of_image(x, b, groups, weight, bias, activation,
+                          {norm.y.mutable_data_ptr<float>() + b * norm.y.stride(0),
+                           norm.mean.mutable_data_ptr<float>() + b * channels,
+                           norm.rstd.mutable_data_ptr<float>() + b * channels});
     }
   });
   return norm;
@@ -184,12 +189,16 @@ GroupNorm group_norm(const Parts& x, int64_t groups, const Tensor& weight, const
 
 Tensor group_norm_again(const Parts& x, const Tensor& weight, const Tensor& bias,
                         Activation activation, const GroupNorm& norm) {
-  const GroupNorm again{empty_whole(x, weight.size(1)), norm.mean, norm.rstd};
+  const auto channels = weight.size(1);
+  auto y = empty_whole(x, channels);
   at::parallel_for(0, weight.size(0), 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> slope(weight.size(1));
-    for (int64_t b = begin; b < end; ++b) normalise(x, b, weight, bias, activation, again, slope);
+    for (int64_t b = begin; b < end; ++b) {
+      normalise(x, b, weight, bias, activation, norm.mean.const_data_ptr<float>() + b * channels,
+                norm.rstd.const_data_ptr<float>() + b * channels,
+                y.mutable_data_ptr<float>() + b * y.stride(0));
+    }
   });
-  return again.y;
+  return y;
 }
 
 // With n = (x - mean) * rstd, z = n * weight + bias, dz the gradient by z, and E the mean over a

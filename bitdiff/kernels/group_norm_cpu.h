@@ -22,6 +22,15 @@ struct GroupNorm {
 GroupNorm group_norm(const Parts& x, int64_t groups, const Tensor& weight, const Tensor& bias,
                      Activation activation);
 
+/// Where group_norm_of_image writes: y [H, W, C]; mean and rstd [C].
+struct ImageNorm {
+  float *y, *mean, *rstd;
+};
+
+/// The same for image `b` alone, on the thread that calls it.
+void group_norm_of_image(const Parts& x, int64_t b, int64_t groups, const Tensor& weight,
+                         const Tensor& bias, Activation activation, const ImageNorm& to);
+
 /// The y of `group_norm` once more, from the `mean` and `rstd` it found.
 Tensor group_norm_again(const Parts& x, const Tensor& weight, const Tensor& bias,
                         Activation activation, const GroupNorm& norm);

@@ -48,7 +48,11 @@ Linear::Linear(int64_t in, int64_t out, const Scope& scope, double init_scale)
     : weight(scope.add("weight", {out, in}, init_scale)),
       bias(scope.add_filled("bias", {out}, 0)) {}
 
-Tensor Linear::operator()(const Tensor& x) const { return kernels::linear({x}, weight, bias); }
+Tensor Linear::operator()(const Tensor& x) const {
+  return int8 ? kernels::int8_linear(x, *int8, bias) : kernels::linear({x}, weight, bias);
+}
+
+void Linear::quantize() { int8 = kernels::quantize_weight(weight.unsqueeze(2).unsqueeze(3)); }
 
 Conv2d::Conv2d(int64_t in, int64_t out, const Scope& scope, Options options)
     : weight(scope.add("weight", {out, in, options.kernel, options.kernel}, options.init_scale)),
@@ -57,14 +61,26 @@ Conv2d::Conv2d(int64_t in, int64_t out, const Scope& scope, Options options)
       padding(options.kernel / 2) {}
 
 Tensor Conv2d::operator()(const Tensor& x) const {
-  if (stride == 1 && padding == 1) return kernels::conv3x3(x, weight, bias);
-  if (stride == 1) return kernels::conv1x1({x}, weight, bias);
+  if (stride == 1) return (*this)(std::vector<Tensor>{x});
   return at::conv2d(at::constant_pad_nd(x, {0, padding, 0, padding}), weight, bias, stride);
+}
+
+Tensor Conv2d::operator()(const std::vector<Tensor>& x) const {
+  TORCH_CHECK(stride == 1, "Conv2d: expected one tensor where the stride is ", stride);
+  if (int8) return kernels::int8_conv(x, *int8, bias);
+  if (padding == 0) return kernels::conv1x1(x, weight, bias);
+  return kernels::conv3x3(x.size() == 1 ? x[0] : at::cat(x, 1), weight, bias);
 }
 
 Tensor Conv2d::of_silu(const std::vector<Tensor>& x, const kernels::Norm& norm,
                        const std::optional<kernels::Residual>& residual) const {
+  if (int8) return kernels::int8_silu_conv(x, norm, *int8, bias, residual);
   return kernels::silu_conv3x3(x, norm, weight, bias, residual);
+}
+
+void Conv2d::quantize() {
+  TORCH_CHECK(stride == 1, "Conv2d: expected a stride of 1 to quantize, got ", stride);
+  int8 = kernels::quantize_weight(weight);
 }
 
 GroupNorm::GroupNorm(int64_t channels, int64_t group_count, const Scope& scope)

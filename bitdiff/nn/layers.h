@@ -6,6 +6,7 @@
 
 #include "bitdiff/base/random.h"
 #include "bitdiff/base/tensor.h"
+#include "bitdiff/kernels/int8_conv.h"
 #include "bitdiff/kernels/silu_conv3x3.h"
 #include "bitdiff/nn/parameters.h"
 
@@ -18,8 +19,11 @@ inline constexpr double kSilentInit = 1e-10;
 struct Linear {
   Linear(int64_t in, int64_t out, const Scope& scope, double init_scale = 1);
   Tensor operator()(const Tensor& x) const;  ///< [..., in] -> [..., out].
+  /// From now on this computes with 8-bit integers, without gradients: [B, L, in] -> [B, L, out].
+  void quantize();
 
   Tensor weight, bias;
+  std::optional<kernels::Int8Weight> int8;
 };
 
 /// A convolution with a square kernel and zero padding.
@@ -35,13 +39,19 @@ struct Conv2d {
   Conv2d(int64_t in, int64_t out, const Scope& scope, Options options);
   Conv2d(int64_t in, int64_t out, const Scope& scope) : Conv2d(in, out, scope, Options()) {}
   Tensor operator()(const Tensor& x) const;  ///< [B, in, H, W] -> [B, out, H', W'].
+  /// The same, for a stride of 1. The channels of x may come in several tensors, one behind the
+  /// other.
+  Tensor operator()(const std::vector<Tensor>& x) const;
 
-  /// (conv(silu(norm(x))) + residual) * factor, for a kernel of 3 and a stride of 1. The channels
-  /// of x may come in several tensors, one behind the other.
+  /// (conv(silu(norm(x))) + residual) * factor, for a kernel of 3 and a stride of 1. x: as above.
   Tensor of_silu(const std::vector<Tensor>& x, const kernels::Norm& norm,
                  const std::optional<kernels::Residual>& residual = {}) const;
 
+  /// From now on this computes with 8-bit integers, without gradients; for a stride of 1.
+  void quantize();
+
   Tensor weight, bias;
+  std::optional<kernels::Int8Weight> int8;
   int64_t stride, padding;
 };
 

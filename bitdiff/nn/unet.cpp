@@ -11,7 +11,6 @@
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/kernels/group_norm.h"
-#include "bitdiff/kernels/linear.h"
 #include "bitdiff/nn/checkpointed.h"
 #include "bitdiff/nn/layers.h"
 
@@ -44,7 +43,7 @@ struct ResBlock {
   /// The channels of x may come in several tensors, one behind the other.
   Tensor operator()(const std::vector<Tensor>& x, const Tensor& time, const Condition& cond) const {
     const auto h = conv0.of_silu(x, norm0.weights(time.size(0)));
-    const auto rest = skip ? kernels::conv1x1(x, skip->weight, skip->bias) : x[0];
+    const auto rest = skip ? (*skip)(x) : x[0];
     const auto norm = norm1.weights(scale_shift(time));
     if (cond.dropout && dropout_rate > 0) {
       const auto a =
@@ -52,6 +51,12 @@ struct ResBlock {
       return scaled_sum(conv1(dropout(a, dropout_rate, cond.dropout, layer)), rest);
     }
     return conv1.of_silu({h}, norm, kernels::Residual{rest, 1 / std::numbers::sqrt2});
+  }
+
+  void quantize() {
+    conv0.quantize();
+    conv1.quantize();
+    if (skip) skip->quantize();
   }
 
   GroupNorm norm0;
@@ -77,6 +82,11 @@ struct ImageAttention {
     return scaled_sum(x, y);
   }
 
+  void quantize() {
+    attention.qkv.quantize();
+    attention.out.quantize();
+  }
+
   GroupNorm norm;
   SelfAttention attention;
 };
@@ -94,6 +104,7 @@ class UNet final : public Denoiser {
 
   Tensor forward(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma,
                  const Condition& cond) const override;
+  void quantize() override;
 
  private:
   void add_block(Stage& stage, int64_t in, int64_t out, int64_t resolution, const Scope& scope);
@@ -182,6 +193,17 @@ Tensor UNet::forward(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gam
   x = go_down(x, time, cond, skips);
   x = go_up(x, time, cond, skips);
   return conv_out_(activate(norm_out_(x))).contiguous();
+}
+
+// What remains in float32 is little of the whole, and next to the data and the answer.
+void UNet::quantize() {
+  for (auto* stages : {&down_, &up_}) {
+    for (auto& stage : *stages) {
+      for (auto& block : stage.block) block.quantize();
+      for (auto& attention : stage.attention) attention.quantize();
+      if (stage.resample && stage.resample->stride == 1) stage.resample->quantize();
+    }
+  }
 }
 
 Tensor UNet::run(const ResBlock& block, std::vector<Tensor> x, const Tensor& time,

@@ -88,6 +88,22 @@ TEST_F(Program, SamplesDependOnNothingButTheirIndex) {
   EXPECT_EQ(run(str("sample ", path("run"), " --num 4 --out ", path("s.png"))), 0) << said_;
 }
 
+TEST_F(Program, SamplesInIntegersAreNearlyTheSame) {
+  ASSERT_EQ(run(train("run", "--steps 200 --set train.save_every=200 --set train.eval_every=0")), 0)
+      << said_;
+  const auto sample = [&](const std::string& more) {
+    EXPECT_EQ(run(str("sample ", path("run"), " --num 64 --steps 20 --out ", path("s.npz"), more)),
+              0)
+        << said_;
+    return read_arrays(path("s.npz")).at(0).second;
+  };
+  const auto exact = sample(""), near = sample(" --int8");
+  EXPECT_TRUE(near.equal(sample(" --int8 --batch 3")));
+  const double same = near.eq(exact).to(at::kDouble).mean().item<double>();
+  EXPECT_GT(same, 0.9);
+  EXPECT_LT(same, 1);
+}
+
 TEST_F(Program, MistakesOnTheCommandLineExitWith2AndAHint) {
   EXPECT_EQ(run(""), 2);
   EXPECT_EQ(run(train("run", "--seeds 3")), 2);

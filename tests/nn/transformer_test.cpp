@@ -56,6 +56,8 @@ TEST(Transformer, SaysWhatIsWrongWithItsOptions) {
   const Scope scope(parameters);
   EXPECT_THROW(make_transformer({.width = 63, .heads = 7}, {3, 3, 8}, scope), UsageError);
   EXPECT_THROW(make_transformer({.width = 64, .heads = 7}, {3, 3, 8}, scope), UsageError);
+  EXPECT_THROW(make_transformer({.width = 64, .heads = 8}, {3, 3, 8}, scope)->quantize(),
+               UsageError);
 }
 
 TEST(Transformer, LookingOnceIsLookingAtEachCall) {

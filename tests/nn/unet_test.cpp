@@ -114,5 +114,17 @@ TEST(UNet, CheckpointsItsActivationsWithoutChangingAGradient) {
   }
 }
 
+TEST(UNet, AnswersNearlyTheSameInIntegers) {
+  const UNetOptions options{.dim = 32, .mult = {1, 2}, .blocks = 1, .attention = {4}};
+  NetCase c([&](const Scope& scope) { return make_unet(options, {3, 3, 8}, scope); }, {3, 8, 8});
+  c.wake();
+  const auto exact = c.forward();
+  c.net->quantize();
+  const auto near = c.forward();
+  const auto difference = (near - exact).norm().item<double>() / exact.norm().item<double>();
+  EXPECT_GT(difference, 1e-5);
+  EXPECT_LE(difference, 0.03);
+}
+
 }  // namespace
 }  // namespace bitdiff
