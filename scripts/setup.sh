@@ -16,7 +16,7 @@ readonly torch_version=2.11.0
 
 packages=(
   ca-certificates g++ cmake ninja-build ccache pkg-config python3-venv
-  libpng-dev libjpeg-dev zlib1g-dev libzip-dev libarchive-dev libssl-dev libcli11-dev libtomlplusplus-dev
+  libpng-dev libjpeg-dev zlib1g-dev libzip-dev libarchive-dev libssl-dev libjemalloc-dev libcli11-dev libtomlplusplus-dev
   nlohmann-json3-dev libsentencepiece-dev
   libgtest-dev libgmock-dev librapidcheck-dev
 )

@@ -11,8 +11,9 @@ bool prepare_environment() {
     changed = ::setenv(name, value, 0) == 0 || changed;
   };
   if (!std::getenv("GOMP_SPINCOUNT")) set("OMP_WAIT_POLICY", "passive");
-  set("GLIBC_TUNABLES",
-      "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1099511627776");
+  // One arena for all threads and sizes: what one frees the next one finds.
+  set("MALLOC_CONF",
+      "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1,narenas:1,oversize_threshold:0");
   return changed;
 }
 

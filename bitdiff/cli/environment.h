@@ -7,8 +7,8 @@ namespace bitdiff {
 ///
 /// - OMP_WAIT_POLICY=passive: OpenMP threads that spin where they wait for each other make training
 ///   several times slower as soon as another process wants one of the cores.
-/// - GLIBC_TUNABLES: large tensors in huge pages, and freed memory is kept, for else the system
-///   hands out and clears the same pages at every step.
+/// - MALLOC_CONF, of jemalloc: large tensors in huge pages, and freed memory is kept, for else the
+///   system hands out and clears the same pages at every step.
 ///
 /// Both are read before main begins: this program itself has them when it is started anew.
 bool prepare_environment();
