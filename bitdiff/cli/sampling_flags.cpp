@@ -34,7 +34,7 @@ void SamplingFlags::add_to(CLI::App& command) {
       ->check(CLI::NonNegativeNumber)
       ->type_name("C");
   command.add_flag("--int8", int8,
-                   "compute with 8-bit integers: faster on CPUs, not quite the same");
+                   "compute with 8-bit integers: faster with AVX-512 VNNI, not quite the same");
 }
 
 DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) const {

@@ -28,7 +28,7 @@ Int8Weight quantize_weight(const Tensor& weight);
 /// A convolution of stride 1 with zero padding that keeps the size. `x`: float32 [B, K, H, W],
 /// whose channels may come in several tensors, one behind the other. `bias`: float32 [N]. Returns
 /// [B, N, H, W]. Fast on processors with AVX-512 VNNI, for channels-last images with K and N
-/// multiples of 16. NaN in an image is NaN in all of its answer.
+/// multiples of 16 and K k k up to 66,000. NaN in an image is NaN in all of its answer.
 Tensor int8_conv(const std::vector<Tensor>& x, const Int8Weight& weight, const Tensor& bias);
 
 /// The same for rows: x [B, L, K] and a weight of [N, K, 1, 1]; returns [B, L, N].

@@ -31,6 +31,9 @@ constexpr int64_t kGroup = 4;
 // Pixels that a thread takes through all panels of the weight at a time.
 constexpr int64_t kBlock = 32 * kPixels;
 
+// Inputs of an output whose products cannot leave 32 bits.
+constexpr int64_t kMostInputs = std::numeric_limits<int32_t>::max() / (255 * 127);
+
 // Whether an image holds NaN, and the range that holds its numbers and 0.
 struct Range {
   float low = 0, high = 0;
@@ -285,7 +288,7 @@ bool fits_int8_conv(const Tensor& x) {
 }
 
 bool fits_int8_weight(const Tensor& weight) {
-  return fits_int8_conv(weight) && weight.size(0) % kLanes == 0;
+  return fits_int8_conv(weight) && weight.size(0) % kLanes == 0 && weight[0].numel() <= kMostInputs;
 }
 
 Tensor pack_int8(const Tensor& q) {

@@ -90,7 +90,8 @@ TEST(Int8Conv, IsNearTheConvolutionOfFloats) {
 // Integers up to 127 and 255 are their own codes: the answer is exact, the largest sums too.
 TEST(Int8Conv, IsExactOnIntegers) {
   at::manual_seed(0);
-  for (const int64_t channels : {16, 512}) {
+  // The last has sums of more than 31 bits.
+  for (const int64_t channels : {16, 512, 8192}) {
     auto x = channels_last(at::randint(0, 256, {2, channels, 7, 9}).to(at::kFloat));
     auto w = channels_last(at::randint(-127, 128, {32, channels, 3, 3}).to(at::kFloat));
     x.select(1, 0).fill_(255);
