@@ -19,6 +19,7 @@
 #include "bitdiff/cli/sampling_flags.h"
 #include "bitdiff/data/open.h"
 #include "bitdiff/data/text.h"
+#include "bitdiff/dist/group.h"
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/io/image.h"
 #include "bitdiff/io/resize.h"
@@ -88,22 +89,28 @@ Images images_of_split(const Flags& flags, const std::filesystem::path& checkpoi
   return images;
 }
 
-/// Caption k of image i is sample i of seed + k.
-std::vector<std::vector<std::string>> describe(const Model& model, DrawOptions options,
-                                               const Images& images, int64_t num) {
+/// Caption k of image i is sample i of seed + k. The processes of a group share the work; the first
+/// has the captions.
+std::vector<std::vector<std::string>> describe(Group& group, const Model& model,
+                                               DrawOptions options, const Images& images,
+                                               int64_t num) {
   const auto count = static_cast<int64_t>(images.names.size());
   options.images = images.of;
   std::vector<std::vector<std::string>> captions(count);
-  Progress progress("caption", 0, num * count, "captions", 1);
+  const int64_t chunk = options.micro_batch * group.size();
+  std::optional<Progress> progress;
+  if (group.first()) progress.emplace("caption", 0, num * count, "captions", 1);
   for (int64_t k = 0; k < num; ++k, ++options.seed) {
     for (int64_t at = 0; at < count;) {
-      const int64_t next = std::min(at + options.micro_batch, count);
-      const auto x = draw(model, options, at, next).x;
-      for (int64_t i = at; i < next; ++i) {
-        captions[i].push_back(text_of(model.data.text, x[i - at]));
+      const int64_t next = std::min(at + chunk, count);
+      const auto x = draw_together(group, model, options, at, next).x;
+      if (group.first()) {
+        for (int64_t i = at; i < next; ++i) {
+          captions[i].push_back(text_of(model.data.text, x[i - at]));
+        }
+        progress->show(k * count + next, "");
       }
       at = next;
-      progress.show(k * count + at, "");
     }
   }
   return captions;
@@ -152,7 +159,9 @@ int caption(const Flags& flags) {
   }
   const auto images = flags.split ? images_of_split(flags, folder, model.data)
                                   : images_of_files(flags.images, model.data);
-  const auto captions = describe(model, options, images, flags.num);
+  const auto group = join_group();
+  const auto captions = describe(*group, model, options, images, flags.num);
+  if (!group->first()) return 0;
   if (flags.out.empty()) {
     print(flags, images, captions);
     return 0;

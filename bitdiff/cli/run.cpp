@@ -72,10 +72,10 @@ bool is_out_of_memory(const std::string& what) {
 
 /// Keeps several processes from doing the same beside each other.
 void check_launch(const std::string& command) {
-  if (command == "train" || command == "sample") return;
+  if (command == "train" || command == "sample" || command == "caption") return;
   if (const auto launch = launch_of_environment(); launch.size != 1) {
     throw UsageError(command,
-                     ": expected one process, for only train and sample share their work; ",
+                     ": expected one process, for only train, sample and caption share work; ",
                      "start it without mpirun, srun or torchrun");
   }
 }

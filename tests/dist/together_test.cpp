@@ -103,6 +103,29 @@ TEST_F(Together, SamplesAreTheSameToTheLastBit) {
   }
 }
 
+TEST_F(Together, CaptionsAreTheSameAsByOne) {
+  write_npy(path("images.npy"), at::arange(5 * 8 * 8 * 3).reshape({5, 8, 8, 3}).to(at::kByte));
+  std::string records;
+  for (int64_t row = 0; row < 5; ++row)
+    records +=
+        str(R"({"row": )", row, R"(, "split": "all", "captions": ["a dog", "two cats"]})", "\n");
+  folder_.write("captions.jsonl", records);
+  folder_.write("c.toml",
+                str("[data]\nsource = \"captions\"\npath = \"", path("images.npy"),
+                    "\"\ncaptions = \"", path("captions.jsonl"),
+                    "\"\nholdout = 1\ntokenizer = \"bytes\"\nlength = 10\n[model]\n"
+                    "network = \"transformer\"\n[transformer]\nlayers = 1\nwidth = 16\nheads = 2\n"
+                    "[encoder]\npatch = 4\nlayers = 1\nwidth = 8\nheads = 2\n"
+                    "[train]\nsteps = 2\nbatch = 4\neval_every = 0\n[sample]\nsteps = 3\n"));
+  ASSERT_EQ(run(str("train ", path("c.toml"), " --out ", path("run"))), 0) << said_;
+  const auto caption = str("caption ", path("run"), " --split all --num 2 --json --micro-batch 2");
+  ASSERT_EQ(run(caption), 0) << said_;
+  const auto by_one = printed_;
+  ASSERT_EQ(run_command(by_two(caption)), 0) << said_;
+  EXPECT_EQ(printed_, by_one);
+  EXPECT_EQ(std::count(by_one.begin(), by_one.end(), '\n'), 5);
+}
+
 TEST_F(Together, AProcessThatFailsEndsTheOthers) {
   // The first waits for the second, which has joined and then finds fault.
   const auto good = str(BITDIFF_PROGRAM, " ", train("run", "--steps 1000000"));
