@@ -189,10 +189,25 @@ class Quantized {
   float unit(int64_t b) const { return unit_[b]; }
   int32_t zero(int64_t b) const { return zero_[b]; }
 
-  // The inputs around pixel `p` of the batch, from the top left.
-  const uint8_t* around(int64_t p) const {
-    const int64_t b = p / places(), i = p % places() / width_, j = p % width_;
-    return first_ + b * image_bytes() + i * row() + j * channels_;
+  // Where the inputs around a pixel begin, and the pixel's image.
+  struct Pixel {
+    const uint8_t* around;
+    int64_t image;
+  };
+  // Of `count` pixels of the batch from number `first` on.
+  std::vector<Pixel> pixels_from(int64_t first, int64_t count) const {
+    std::vector<Pixel> pixels;
+    pixels.reserve(count);
+    int64_t b = first / places(), i = first % places() / width_, j = first % width_;
+    for (; count > 0; --count) {
+      pixels.push_back({first_ + b * image_bytes() + i * row() + j * channels_, b});
+      if (++j < width_) continue;
+      j = 0;
+      if (++i < height_) continue;
+      i = 0;
+      ++b;
+    }
+    return pixels;
   }
 
   // Fills in image `b`, whose channels come in parts [H, W, channels of the part].
@@ -253,6 +268,7 @@ Tensor convolve(const Quantized& x, const Int8Weight& weight, const Tensor& bias
 
   for_each_block(x.pixels(), kBlock, [&](int64_t first, int64_t count) {
     int32_t sums[kPixels * kPanel];
+    const auto pixels = x.pixels_from(first, count);
     Sum s{.offset = offset.data(), .places = places, .depth = x.channels()};
     for (int64_t panel = 0; panel < outputs; panel += kPanel) {
       const int64_t columns = panel_columns(outputs, panel);
@@ -261,13 +277,13 @@ Tensor convolve(const Quantized& x, const Int8Weight& weight, const Tensor& bias
                .unit_of_output = unit + panel,
                .bias = bias_data + panel,
                .factor = static_cast<float>(residual ? residual->factor : 1)};
-      for (int64_t p = first; p < first + count; p += kPixels) {
-        const int64_t here = std::min(kPixels, first + count - p);
+      for (int64_t p = 0; p < count; p += kPixels) {
+        const int64_t here = std::min(kPixels, count - p);
         // Where there are fewer, the last is computed more than once.
-        for (int64_t i = 0; i < kPixels; ++i) s.pixel[i] = x.around(p + std::min(i, here - 1));
+        for (int64_t i = 0; i < kPixels; ++i) s.pixel[i] = pixels[p + std::min(i, here - 1)].around;
         multiply(s, columns, sums);
         for (int64_t i = 0; i < here; ++i) {
-          const int64_t b = (p + i) / x.places(), at = (p + i) * outputs + panel;
+          const int64_t b = pixels[p + i].image, at = (first + p + i) * outputs + panel;
           f.zero = x.zero(b);
           f.unit = x.unit(b);
           f.residual = more ? more + at : nullptr;
