@@ -72,6 +72,11 @@ Tensor int8_linear(const Tensor& x, const Int8Weight& weight, const Tensor& bias
 Tensor int8_silu_conv(const std::vector<Tensor>& x, const Norm& norm, const Int8Weight& weight,
                       const Tensor& bias, const std::optional<Residual>& residual) {
   check(x, weight);
+  const std::vector<int64_t> each{x[0].size(0), weight.q.size(1)};
+  TORCH_CHECK(norm.weight.sizes() == each && norm.bias.sizes() == each && norm.groups > 0 &&
+                  each[1] % norm.groups == 0,
+              "int8_silu_conv: expected a norm of ", IntArrayRef(each), ", got ",
+              norm.weight.sizes(), ", ", norm.bias.sizes(), " and ", norm.groups, " groups");
   const bool fast = fits(x, weight) && (!residual || cpu::fits_int8_conv(residual->x));
   return fast ? cpu::int8_silu_conv(x, norm, weight, bias, residual)
               : reference::int8_silu_conv(x, norm, weight, bias, residual);

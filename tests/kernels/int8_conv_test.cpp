@@ -132,6 +132,10 @@ TEST(Int8Conv, RefusesWhatDoesNotFit) {
   const Input in(kCases[0]);
   const auto weight = quantize_weight(in.weight);
   EXPECT_THROW(int8_conv({in.x[0], in.x[0]}, weight, in.bias), c10::Error);
+  EXPECT_THROW(int8_silu_conv(in.x, {7, in.norm.weight, in.norm.bias}, weight, in.bias),
+               c10::Error);
+  EXPECT_THROW(int8_silu_conv(in.x, {16, in.norm.weight[0], in.norm.bias}, weight, in.bias),
+               c10::Error);
   EXPECT_THROW(quantize_weight(at::zeros({16, 16, 5, 5})), c10::Error);
   EXPECT_THROW(quantize_weight(at::zeros({16, 16})), c10::Error);
 }
