@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include "bitdiff/diffusion/likelihood.h"
+
 namespace bitdiff {
 namespace {
 
@@ -14,32 +16,45 @@ Tensor spread(const Tensor& per_row, const Tensor& x) {
 }
 
 bool answers_with_categories(const Process& process) {
-  return process.head == Head::kSoftmax || process.loss == Loss::kSoftmax;
+  return process.head != Head::kBits || process.loss == Loss::kSoftmax;
 }
 
-/// The logits of each channel of the data, [B, K, *S].
-std::vector<Tensor> split_categories(const Process& process, const Tensor& logits) {
-  return logits.split_with_sizes(process.codec.categories(), 1);
+/// log p(category) of each channel's values but for a constant, [B, *S, K]. Only kPosterior looks
+/// at `x_t` and `gamma`.
+std::vector<Tensor> category_logits(const Process& process, const Tensor& out, const Tensor& x_t,
+                                    const Tensor& gamma) {
+  std::vector<Tensor> logits;
+  for (const auto& part : out.split_with_sizes(process.codec.categories(), 1))
+    logits.push_back(part.movedim(1, -1));
+  if (process.head != Head::kPosterior) return logits;
+  const auto bits = x_t.split_with_sizes(process.codec.bits(), 1);
+  for (size_t c = 0; c < bits.size(); ++c) {
+    const auto codes = process.codec.codes(static_cast<int64_t>(c)).to(out.device());
+    logits[c] = logits[c] + log_likelihood(codes, bits[c], gamma);
+  }
+  return logits;
 }
 
 /// The expectation of the analog bits, [B, bit channels, *S], under the softmax of `logits`.
-Tensor expected_bits(const Process& process, const Tensor& logits) {
+Tensor expected_bits(const Process& process, const std::vector<Tensor>& logits,
+                     double temperature = 1) {
   std::vector<Tensor> bits;
-  for (const auto& part : split_categories(process, logits)) {
+  for (const auto& part : logits) {
     const auto codes = process.codec.codes(static_cast<int64_t>(bits.size())).to(part.device());
-    const auto p = at::softmax(part.movedim(1, -1), -1);  // [B, *S, K]
-    bits.push_back(at::matmul(p, codes).movedim(-1, 1));
+    bits.push_back(at::matmul(at::softmax(part / temperature, -1), codes).movedim(-1, 1));
   }
   return at::cat(bits, 1);
 }
 
 /// The -log p(category of x_0) of each value, [B, C, *S].
-Tensor category_loss(const Process& process, const Tensor& logits, const Tensor& x_0) {
+Tensor category_loss(const Process& process, const std::vector<Tensor>& logits, const Tensor& x_0) {
   const auto x = process.codec.decode(x_0).x.to(at::kLong);
   std::vector<Tensor> losses;
-  for (const auto& part : split_categories(process, logits)) {
-    const auto c = static_cast<int64_t>(losses.size());
-    losses.push_back(at::cross_entropy_loss(part, x.select(1, c), {}, at::Reduction::None));
+  for (const auto& part : logits) {
+    const auto truth = x.select(1, static_cast<int64_t>(losses.size()));
+    const auto rows = part.reshape({-1, part.size(-1)});
+    losses.push_back(
+        at::cross_entropy_loss(rows, truth.reshape(-1), {}, at::Reduction::None).view_as(truth));
   }
   return at::stack(losses, 1);
 }
@@ -47,14 +62,18 @@ Tensor category_loss(const Process& process, const Tensor& logits, const Tensor&
 /// The loss of each bit, or of each value, [B, ..., *S].
 Tensor each_loss(const Process& process, const Tensor& out, const Tensor& x_0, const Tensor& eps,
                  const Tensor& gamma) {
+  const auto logits = [&] {
+    const bool looks = process.head == Head::kPosterior;
+    return category_logits(process, out, looks ? corrupt(x_0, eps, gamma) : Tensor(), gamma);
+  };
   switch (process.loss) {
     case Loss::kL2:
-      return at::mse_loss(process.head == Head::kSoftmax ? expected_bits(process, out) : out,
+      return at::mse_loss(process.head == Head::kBits ? out : expected_bits(process, logits()),
                           target_of(process.prediction, x_0, eps, gamma), at::Reduction::None);
     case Loss::kLogistic:
       return at::softplus(out * x_0 / -process.codec.scale());
     case Loss::kSoftmax:
-      return category_loss(process, out, x_0);
+      return category_loss(process, logits(), x_0);
   }
   TORCH_CHECK(false, "loss_of: unknown loss");
 }
@@ -93,7 +112,8 @@ Tensor estimate_x0(const Process& process, const Tensor& out, const Tensor& x_t,
                    const Tensor& gamma, double temperature) {
   const double scale = process.codec.scale();
   if (process.loss == Loss::kLogistic) return (out / (2 * temperature)).tanh() * scale;
-  if (answers_with_categories(process)) return expected_bits(process, out / temperature);
+  if (answers_with_categories(process))
+    return expected_bits(process, category_logits(process, out, x_t, gamma), temperature);
   const auto x_0 = [&]() -> Tensor {
     switch (process.prediction) {
       case Prediction::kX0:

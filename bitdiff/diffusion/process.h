@@ -13,7 +13,9 @@ enum class Prediction { kX0, kEps, kV };
 /// What a network that predicts x0 says of each value.
 enum class Head {
   kBits,
-  kSoftmax,  ///< Logits of all its categories: the softmax factorization of section 3.1.
+  kSoftmax,    ///< Logits of all its categories: the softmax factorization of section 3.1.
+  kPosterior,  ///< The same of what the other places say; x_t of the place itself is added to them
+               ///< by Bayes' rule, for what noise makes of a code is known.
 };
 
 /// How far an answer is from its target.
@@ -37,8 +39,12 @@ struct ProcessOptions {
              Words<Prediction>{
                  {"x0", Prediction::kX0}, {"eps", Prediction::kEps}, {"v", Prediction::kV}},
              "what the network predicts");
-    v.choice("head", head, Words<Head>{{"bits", Head::kBits}, {"softmax", Head::kSoftmax}},
-             "the network answers with bits, or with logits of all categories (x0 only)");
+    v.choice(
+        "head", head,
+        Words<Head>{
+            {"bits", Head::kBits}, {"softmax", Head::kSoftmax}, {"posterior", Head::kPosterior}},
+        "the network answers with bits, or with logits of all categories (x0 only), to which "
+        "posterior adds what a value's own noisy bits say of it");
     v.choice(
         "loss", loss,
         Words<Loss>{{"l2", Loss::kL2}, {"logistic", Loss::kLogistic}, {"softmax", Loss::kSoftmax}},
@@ -76,8 +82,8 @@ Tensor target_of(Prediction prediction, const Tensor& x_0, const Tensor& eps, co
 
 /// The mean loss of the network's answer `out`: a scalar. Over all bits, their squared error or
 /// -log sigmoid(out * x_0 / scale); over all values, the cross-entropy of their categories
-/// (sections B.2 and B.3 of Chen et al., 2022). With Head::kSoftmax the squared error is that of
-/// the bits' expectation. `weight`: float32 [B, 1, *S], which multiplies the loss of each place
+/// (sections B.2 and B.3 of Chen et al., 2022). With a head of categories the squared error is that
+/// of the bits' expectation. `weight`: float32 [B, 1, *S], which multiplies the loss of each place
 /// before the mean; or undefined.
 Tensor loss_of(const Process& process, const Tensor& out, const Tensor& x_0, const Tensor& eps,
                const Tensor& gamma, const Tensor& weight = {});

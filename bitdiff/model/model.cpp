@@ -34,7 +34,7 @@ std::unique_ptr<Denoiser> make_net(const ModelOptions& options, const DataInfo& 
                         .out_channels = process.out_channels(),
                         .resolution = data.shape[1],
                         .classes = data.classes,
-                        .out_kernel = process.head == Head::kSoftmax ? 1 : 3},
+                        .out_kernel = process.head == Head::kBits ? 3 : 1},
                        scope);
     case Network::kTransformer:
       if (axes != 1) {
@@ -69,24 +69,26 @@ std::unique_ptr<NextToken> make_next_token(const ModelOptions& options, const Da
 
 /// Logits, of bits or of categories, are an answer about x0 and of one kind.
 void check_answer(const ProcessOptions& options, Encoding encoding) {
-  const bool logits = options.head == Head::kSoftmax || options.loss != Loss::kL2;
+  const bool logits = options.head != Head::kBits || options.loss != Loss::kL2;
   if (logits && options.prediction != Prediction::kX0) {
     throw UsageError(
-        "diffusion.prediction: expected x0, for logits (head = softmax, loss = logistic or ",
-        "softmax) are an answer about x0; change one of them");
+        "diffusion.prediction: expected x0, for logits (head = softmax or posterior, loss = "
+        "logistic ",
+        "or softmax) are an answer about x0; change one of them");
   }
   if (options.loss == Loss::kLogistic && encoding == Encoding::kPixels) {
     throw UsageError("diffusion.loss = logistic: expected an encoding of bits, found ",
                      "codec.encoding = pixels; use l2");
   }
-  if (options.loss == Loss::kLogistic && options.head == Head::kSoftmax) {
+  if (options.loss == Loss::kLogistic && options.head != Head::kBits) {
     throw UsageError("diffusion.loss = logistic: expected head = bits, whose logits it needs; ",
-                     "found softmax");
+                     "found logits of categories");
   }
   if (options.loss == Loss::kSoftmax && options.head == Head::kBits &&
       encoding != Encoding::kOneHot) {
-    throw UsageError("diffusion.loss = softmax: expected head = softmax or codec.encoding = ",
-                     "onehot, for it needs an answer for each category");
+    throw UsageError(
+        "diffusion.loss = softmax: expected head = softmax or posterior, or codec.encoding = ",
+        "onehot, for it needs an answer for each category");
   }
 }
 

@@ -121,6 +121,42 @@ TEST_P(Categories, CertainLogitsGiveTheDataBack) {
   EXPECT_NEAR(loss_of(p, at::zeros_like(logits), x_0, {}, {}).item<double>(), unknown, 1e-6);
 }
 
+TEST_P(Categories, ThePosteriorHeadAddsWhatNoiseMakesOfACode) {
+  auto p = process(Loss::kSoftmax);
+  p.head = Head::kPosterior;
+  const auto x_0 = p.codec.encode(x);
+  const auto eps = at::randn_like(x_0);
+  const auto gamma = at::tensor({0.05, 0.5, 0.9}, at::kDouble);
+  const auto x_t = corrupt(x_0, eps, gamma);
+  const auto out = at::randn({3, 9, 6});
+
+  // p(category | x_t) ~ exp(out) N(x_t; sqrt(gamma) code, 1 - gamma), one category at a time.
+  const int64_t n = p.codec.bits()[0];
+  auto logits = out.to(at::kDouble);
+  for (int64_t k = 0; k < 5; ++k) {
+    const auto code = p.codec.encode(at::tensor({k, k % 4}).reshape({1, 2, 1})).to(at::kDouble);
+    const auto off = x_t - gamma.sqrt().reshape({3, 1, 1}) * code;
+    const auto density = off.square() / -(2 * (1 - gamma)).reshape({3, 1, 1});
+    logits.slice(1, k, k + 1) += density.slice(1, 0, n).sum(1, true);
+    if (k < 4) logits.slice(1, 5 + k, 6 + k) += density.slice(1, n).sum(1, true);
+  }
+  auto plain = p;
+  plain.head = Head::kSoftmax;
+  const auto want = estimate_x0(plain, logits.to(at::kFloat), {}, {});
+  EXPECT_TRUE(estimate_x0(p, out, x_t, gamma).allclose(want, 1e-4, 1e-5));
+  EXPECT_TRUE(loss_of(p, out, x_0, eps, gamma)
+                  .allclose(loss_of(plain, logits.to(at::kFloat), x_0, {}, {}), 1e-4, 1e-5));
+}
+
+TEST_P(Categories, ThePosteriorHeadReadsCleanBitsWhateverTheNetworkSays) {
+  auto p = process(Loss::kSoftmax);
+  p.head = Head::kPosterior;
+  const auto x_0 = p.codec.encode(x);
+  const auto gamma = at::full({3}, 1 - 1e-7, at::kDouble);
+  const auto out = at::randn({3, 9, 6}) * 3;
+  EXPECT_TRUE(estimate_x0(p, out, x_0, gamma).allclose(x_0, 1e-5, 1e-5));
+}
+
 TEST(Loss, SoftmaxTakesOneHotBitsAsLogits) {
   Process p{.codec = Codec({.encoding = Encoding::kOneHot, .categories = {5}}, 1),
             .loss = Loss::kSoftmax};
