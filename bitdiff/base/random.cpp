@@ -47,32 +47,39 @@ Tensor fill_rows(uint64_t seed, const std::vector<int64_t>& rows, IntArrayRef sh
 
 }  // namespace
 
-Streams::Streams(uint64_t seed, std::vector<int64_t> rows) : seed_(seed), rows_(std::move(rows)) {}
+Streams::Streams(uint64_t seed, std::vector<int64_t> rows, at::Device device)
+    : seed_(seed), rows_(std::move(rows)), device_(device) {}
 
 Streams Streams::fork(Purpose purpose, uint64_t index) const {
-  return {fork_seed(seed_, purpose, index), rows_};
+  return {fork_seed(seed_, purpose, index), rows_, device_};
 }
 
 Streams Streams::slice(int64_t begin, int64_t end) const {
-  return {seed_, {rows_.begin() + begin, rows_.begin() + end}};
+  return {seed_, {rows_.begin() + begin, rows_.begin() + end}, device_};
 }
 
 Tensor Streams::uniform(IntArrayRef shape) const {
-  return fill_rows(seed_, rows_, shape, [](at::Philox4_32& engine, float* first, float* last) {
-    for (; first != last; ++first) *first = static_cast<float>(engine() >> 8) * 0x1p-24f;
-  });
+  const auto u =
+      fill_rows(seed_, rows_, shape, [](at::Philox4_32& engine, float* first, float* last) {
+        for (; first != last; ++first) *first = static_cast<float>(engine() >> 8) * 0x1p-24f;
+      });
+  return u.to(device_);
 }
 
 Tensor Streams::normal(IntArrayRef shape) const {
-  return fill_rows(seed_, rows_, shape, [](at::Philox4_32& engine, float* first, float* last) {
-    while (first != last) {
-      // (0, 1], so that the logarithm is finite.
-      const float radius = std::sqrt(-2 * std::log((static_cast<float>(engine()) + 1) * 0x1p-32f));
-      const float angle = 2 * std::numbers::pi_v<float> * static_cast<float>(engine()) * 0x1p-32f;
-      *first++ = radius * std::cos(angle);
-      if (first != last) *first++ = radius * std::sin(angle);
-    }
-  });
+  const auto z =
+      fill_rows(seed_, rows_, shape, [](at::Philox4_32& engine, float* first, float* last) {
+        while (first != last) {
+          // (0, 1], so that the logarithm is finite.
+          const float radius =
+              std::sqrt(-2 * std::log((static_cast<float>(engine()) + 1) * 0x1p-32f));
+          const float angle =
+              2 * std::numbers::pi_v<float> * static_cast<float>(engine()) * 0x1p-32f;
+          *first++ = radius * std::cos(angle);
+          if (first != last) *first++ = radius * std::sin(angle);
+        }
+      });
+  return z.to(device_);
 }
 
 std::vector<int64_t> permutation(uint64_t seed, Purpose purpose, int64_t index, int64_t n) {

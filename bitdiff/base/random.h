@@ -33,11 +33,12 @@ enum class Purpose : uint64_t {
 /// Nothing here has a position that calls advance: asking twice gives the same numbers, and a row
 /// gets the same numbers in whatever batch it stands. Streams that must differ are forked.
 /// The generator is Philox4x32-10 (Salmon et al., 2011): key from seed and purpose, counter from
-/// the row.
+/// the row. Numbers are drawn on the CPU, so that they are the same on every device, and then go to
+/// the streams' own.
 class Streams {
  public:
   /// `rows`: the number of each row, which may repeat and come in any order.
-  Streams(uint64_t seed, std::vector<int64_t> rows);
+  Streams(uint64_t seed, std::vector<int64_t> rows, at::Device device = at::kCPU);
 
   /// Independent streams of the same rows, for one purpose (and one index of it, such as a layer).
   Streams fork(Purpose purpose, uint64_t index = 0) const;
@@ -45,6 +46,10 @@ class Streams {
   /// The streams of rows [begin, end).
   Streams slice(int64_t begin, int64_t end) const;
 
+  /// The same streams, whose numbers go to another device.
+  Streams on(at::Device device) const { return {seed_, rows_, device}; }
+
+  at::Device device() const { return device_; }
   int64_t size() const { return static_cast<int64_t>(rows_.size()); }
   const std::vector<int64_t>& rows() const { return rows_; }
 
@@ -57,6 +62,7 @@ class Streams {
  private:
   uint64_t seed_;
   std::vector<int64_t> rows_;
+  at::Device device_;
 };
 
 /// A permutation of 0 .. n-1, a function of (seed, purpose, index) alone (Fisher-Yates).

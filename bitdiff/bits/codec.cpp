@@ -189,21 +189,24 @@ Tensor Codec::codes_of(const Tensor& x) const {
   return codes;
 }
 
-Tensor Codec::encode(const Tensor& x) const {
+Tensor Codec::encode(const Tensor& x, std::optional<at::Device> device) const {
   check_range(x);
+  const auto there = device.value_or(x.device());
   if (options_.encoding == Encoding::kPixels) {
-    return x.to(at::kFloat) / largest(x) * (2 * options_.scale) - options_.scale;
+    const auto values = x.to(there);
+    return values.to(at::kFloat) / largest(values) * (2 * options_.scale) - options_.scale;
   }
   if (options_.encoding != Encoding::kOneHot) {
     // Only the codes travel to the device: they are much smaller than the bits.
-    return kernels::int2bit(codes_of(x.cpu()).to(x.device()), bits_, options_.scale);
+    return kernels::int2bit(codes_of(x.cpu()).to(there), bits_, options_.scale);
   }
+  const auto values = x.to(there);
   std::vector<Tensor> parts;
   for (int64_t c = 0; c < channels(); ++c) {
     std::vector<int64_t> shape(x.dim(), 1);
     shape[1] = categories_[c];
-    const auto classes = at::arange(categories_[c], x.options()).reshape(shape);
-    const auto hit = x.narrow(1, c, 1).eq(classes);
+    const auto classes = at::arange(categories_[c], values.options()).reshape(shape);
+    const auto hit = values.narrow(1, c, 1).eq(classes);
     parts.push_back(hit.to(at::kFloat).mul_(2 * options_.scale).sub_(options_.scale));
   }
   return at::cat(parts, 1);

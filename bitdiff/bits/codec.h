@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "bitdiff/base/options.h"
@@ -57,8 +58,8 @@ class Codec {
   Tensor codes(int64_t channel) const;
 
   /// `x`: uint8, int32 or int64 [B, C, *S], each in [0, K). Returns float32 [B, bit_channels, *S]
-  /// of +-scale. Throws InputError for a value outside.
-  Tensor encode(const Tensor& x) const;
+  /// of +-scale, on `device` or else where `x` is. Throws InputError for a value outside.
+  Tensor encode(const Tensor& x, std::optional<at::Device> device = {}) const;
 
   struct Decoded {
     Tensor x;         ///< [B, C, *S] in [0, K); uint8 if every K <= 256, else int32.

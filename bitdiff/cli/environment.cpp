@@ -11,8 +11,8 @@ bool prepare_environment() {
     changed = ::setenv(name, value, 0) == 0 || changed;
   };
   if (!std::getenv("GOMP_SPINCOUNT")) set("OMP_WAIT_POLICY", "passive");
-  // One arena for all threads and sizes: what one frees the next one finds. Nothing is given back to
-  // the system, so small free pieces are never joined again: whatever is free must be usable for
+  // One arena for all threads and sizes: what one frees the next one finds. Nothing is given back
+  // to the system, so small free pieces are never joined again: whatever is free must be usable for
   // any smaller size (the last word), or a training takes 20 MB more at every step.
   set("MALLOC_CONF",
       "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1,narenas:1,oversize_threshold:0,"

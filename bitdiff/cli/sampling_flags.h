@@ -20,6 +20,7 @@ struct SamplingFlags {
   int64_t seed = 0;
   int64_t micro_batch = 16;
   std::optional<int64_t> label;
+  std::string device = "cpu";
   bool int8 = false;
 
   /// Adds the model and the flags to `command`; this must live as long.
@@ -28,7 +29,8 @@ struct SamplingFlags {
   /// What the checkpoint's config says, changed by the flags. Throws UsageError.
   DrawOptions options(const std::filesystem::path& checkpoint) const;
 
-  /// The model, in 8-bit integers if so asked. Throws UsageError for one that does not offer it.
+  /// The model, on the device and in 8-bit integers if so asked. Throws UsageError where there is
+  /// no such device, and for a model that does not offer it.
   Model model_of(const std::filesystem::path& checkpoint) const;
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bitdiff/base/device.h"
 #include "bitdiff/base/error.h"
 #include "bitdiff/cli/commands.h"
 #include "bitdiff/cli/progress.h"
@@ -36,6 +37,7 @@ struct Flags {
   std::vector<std::string> set;
   std::optional<int64_t> steps;
   std::optional<int64_t> seed;
+  std::string device = "cpu";
   bool resume = false;
 };
 
@@ -207,9 +209,10 @@ void announce(const Flags& flags, const RunOptions& options, const Model& model,
 
 int train(const Flags& flags) {
   StopSignal stop;
+  const auto device = open_device(flags.device);
   const auto options = options_of(flags);
   const auto split = open_split(options.data, options.train.seed);
-  auto model = make_model(options.model, split.train->info(), options.train.seed);
+  auto model = make_model(options.model, split.train->info(), options.train.seed, device);
   if (!flags.resume) load_pretrained(options.model.encoder, model);
   const auto group = join_group();
   Trainer trainer(options.train, model, split.train, options.data.flip, *group);
@@ -248,6 +251,9 @@ Action add_train(CLI::App& program) {
   command->add_option("--steps", flags->steps, "updates in all (train.steps)")->type_name("N");
   command->add_option("--seed", flags->seed, "seed of everything random (train.seed)")
       ->type_name("S");
+  command->add_option("--device", flags->device, "where to compute: cpu, cuda or cuda:N")
+      ->type_name("NAME")
+      ->capture_default_str();
   command->add_flag("--resume", flags->resume,
                     "go on from the newest checkpoint of the run folder");
   return [flags] { return train(*flags); };

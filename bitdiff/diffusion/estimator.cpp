@@ -19,7 +19,7 @@ Tensor Estimator::predict(const Tensor& x_t, const Tensor& x0_prev, const Tensor
 }
 
 Tensor Estimator::operator()(const Tensor& x_t, double gamma) {
-  const auto gamma_now = at::full({x_t.size(0)}, gamma, at::kDouble);
+  const auto gamma_now = at::full({x_t.size(0)}, gamma, x_t.options().dtype(at::kDouble));
   const auto none = at::zeros_like(x_t);
   if (const double w = options_.self_guidance; w != 1) {
     const auto without = predict(x_t, none, gamma_now);

@@ -32,12 +32,12 @@ Tensor train_loss(const Process& process, const Denoiser& net, const Tensor& x,
   const auto cond = net.look(condition);  // Once for both passes.
 
   // Binary encoding: discrete to analog bits.
-  const auto x_bits = process.codec.encode(x);
+  const auto x_bits = process.codec.encode(x, streams.device());
 
   // Corrupt data.
-  const auto t = streams.fork(Purpose::kTime).uniform({x.size(0)});
+  const auto t = streams.on(at::kCPU).fork(Purpose::kTime).uniform({x.size(0)});
   const auto eps = streams.fork(Purpose::kNoise).normal(x_bits.sizes());
-  const auto gamma = process.gamma(t);
+  const auto gamma = process.gamma(t).to(streams.device());
   const auto x_crpt = corrupt(x_bits, eps, gamma);
 
   // Compute self-cond estimate.

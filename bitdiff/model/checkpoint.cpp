@@ -106,7 +106,7 @@ void read_state(const fs::path& path, Checkpoint& checkpoint) {
 
 NamedTensors detached(const NamedTensors& tensors) {
   NamedTensors plain;
-  for (const auto& [name, tensor] : tensors) plain.emplace_back(name, tensor.detach());
+  for (const auto& [name, tensor] : tensors) plain.emplace_back(name, tensor.detach().cpu());
   return plain;
 }
 
@@ -173,13 +173,13 @@ Checkpoint load_checkpoint(const fs::path& folder) {
   return checkpoint;
 }
 
-Model load_model(const fs::path& folder) {
+Model load_model(const fs::path& folder, at::Device device) {
   Checkpoint checkpoint;
   read_state(folder / "state.json", checkpoint);
   ModelOptions options;
   auto config = Config::load(folder / "config.toml");
   read_model(config, options, !checkpoint.data.image_shape.empty());
-  auto model = unset_model(options, checkpoint.data);
+  auto model = unset_model(options, checkpoint.data, device);
   const auto file = folder / "ema.safetensors";
   assign(file.string(), read_safetensors(file).tensors, model.parameters.named());
   return model;

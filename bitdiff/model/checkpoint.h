@@ -47,6 +47,6 @@ std::filesystem::path find_checkpoint(const std::filesystem::path& path);
 Checkpoint load_checkpoint(const std::filesystem::path& folder);
 
 /// The model of a checkpoint with its averaged weights, for sampling.
-Model load_model(const std::filesystem::path& folder);
+Model load_model(const std::filesystem::path& folder, at::Device device = at::kCPU);
 
 }  // namespace bitdiff

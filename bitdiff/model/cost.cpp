@@ -75,7 +75,7 @@ double ModelCost::forward_macs(double self_cond_rate) const {
 double ModelCost::backward_macs() const { return 2 * (net_macs + encoder_macs); }
 
 ModelCost cost_of(const ModelOptions& options, const DataInfo& data) {
-  const auto model = outline_model(options, data);
+  const auto model = make_model(options, data, 0, at::kMeta);
   const Counter counter{options, data};
   ModelCost cost{.parameters = model.parameters.count()};
   for (const auto& [name, weight] : model.parameters.named()) {

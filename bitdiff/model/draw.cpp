@@ -23,7 +23,9 @@ Tensor labels_of(const Model& model, const DrawOptions& options, const Streams& 
                      ": expected 0, for this model has no classes");
   }
   if (classes == 0) return {};
-  if (options.label >= 0) return at::full({streams.size()}, options.label, at::kLong);
+  if (options.label >= 0) {
+    return at::full({streams.size()}, options.label, at::dtype(at::kLong).device(streams.device()));
+  }
   const auto u = streams.fork(Purpose::kLabel).uniform({streams.size()}).to(at::kDouble);
   return (u * classes).to(at::kLong);
 }
@@ -34,7 +36,7 @@ Tensor images_of(const Model& model, const DrawOptions& options, const Streams& 
   if (!options.images) {
     throw UsageError("this model describes images and was given none; use bitdiff caption");
   }
-  return options.images(streams.rows());
+  return options.images(streams.rows()).to(streams.device());
 }
 
 /// Every row of one block, as analog bits.
@@ -65,13 +67,13 @@ DrawnBits draw_blocks(const Model& model, const DrawOptions& options, int64_t be
   for (int64_t start = begin / size * size; start < end; start += size) {
     std::vector<int64_t> rows(size);
     std::iota(rows.begin(), rows.end(), start);
-    const Streams streams(static_cast<uint64_t>(options.seed), rows);
+    const Streams streams(static_cast<uint64_t>(options.seed), rows, model.parameters.device());
     const auto label = labels_of(model, options, streams);
 
     const int64_t first = std::max(begin - start, int64_t{0});
     const int64_t last = std::min(end - start, size);
-    parts.push_back(block(model, options, label, streams).slice(0, first, last));
-    if (label.defined()) labels.push_back(label.slice(0, first, last));
+    parts.push_back(block(model, options, label, streams).slice(0, first, last).cpu());
+    if (label.defined()) labels.push_back(label.slice(0, first, last).cpu());
   }
   return {at::cat(parts), labels.empty() ? Tensor() : at::cat(labels)};
 }

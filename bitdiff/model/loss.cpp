@@ -24,14 +24,15 @@ Tensor weight_of(const Model& model, const Tensor& x) {
 
 Tensor model_loss(const Model& model, const Batch& batch, const Streams& streams,
                   int64_t self_cond_rows, bool dropout) {
+  const auto there = [&](const Tensor& t) { return t.defined() ? t.to(streams.device()) : t; };
   std::optional<Streams> draws;
   if (dropout) draws = streams;
-  const auto cond = model.condition_of(batch.label, batch.image, draws);
+  const auto cond = model.condition_of(there(batch.label), there(batch.image), draws);
   if (model.next_token) {
-    return ar_loss(*model.next_token, batch.x, cond, {.eos = model.text_shape().eos});
+    return ar_loss(*model.next_token, there(batch.x), cond, {.eos = model.text_shape().eos});
   }
   return train_loss(model.process, *model.net, batch.x, cond, streams, self_cond_rows,
-                    weight_of(model, batch.x));
+                    there(weight_of(model, batch.x)));
 }
 
 }  // namespace bitdiff

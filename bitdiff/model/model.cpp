@@ -193,16 +193,13 @@ TextShape Model::text_shape() const {
   return shape;
 }
 
-Model make_model(const ModelOptions& options, const DataInfo& data, int64_t seed) {
-  return make(options, data, Parameters(static_cast<uint64_t>(seed)));
+Model make_model(const ModelOptions& options, const DataInfo& data, int64_t seed,
+                 at::Device device) {
+  return make(options, data, Parameters(static_cast<uint64_t>(seed), device));
 }
 
-Model unset_model(const ModelOptions& options, const DataInfo& data) {
-  return make(options, data, Parameters::unset());
-}
-
-Model outline_model(const ModelOptions& options, const DataInfo& data) {
-  return make(options, data, Parameters(0, at::kMeta));
+Model unset_model(const ModelOptions& options, const DataInfo& data, at::Device device) {
+  return make(options, data, Parameters::unset(device));
 }
 
 }  // namespace bitdiff

@@ -71,14 +71,13 @@ struct Model {
   TextShape text_shape() const;
 };
 
-/// A model for data as `data` describes, with new parameters, a function of `seed`. Throws
-/// UsageError when network and data do not fit.
-Model make_model(const ModelOptions& options, const DataInfo& data, int64_t seed);
+/// A model for data as `data` describes, with new parameters, a function of `seed`. On at::kMeta
+/// they have shapes but neither values nor memory: to be counted. Throws UsageError when network
+/// and data do not fit.
+Model make_model(const ModelOptions& options, const DataInfo& data, int64_t seed,
+                 at::Device device = at::kCPU);
 
 /// The same with parameters that are still to be read (Parameters::unset).
-Model unset_model(const ModelOptions& options, const DataInfo& data);
-
-/// The same with parameters that have shapes but neither values nor memory: to be counted.
-Model outline_model(const ModelOptions& options, const DataInfo& data);
+Model unset_model(const ModelOptions& options, const DataInfo& data, at::Device device = at::kCPU);
 
 }  // namespace bitdiff

@@ -30,6 +30,7 @@ class Parameters {
   /// A new float32 parameter filled with one number.
   Tensor add_filled(const std::string& name, IntArrayRef shape, double value);
 
+  at::Device device() const { return device_; }
   const std::vector<std::pair<std::string, Tensor>>& named() const { return named_; }
   std::vector<Tensor> tensors() const;
   int64_t count() const;  ///< How many numbers in all.

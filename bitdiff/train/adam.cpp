@@ -22,7 +22,7 @@ Adam::Adam(const AdamOptions& options, NamedTensors parameters)
     means_.push_back(at::zeros_like(value.detach()));
     squares_.push_back(at::zeros_like(value.detach()));
   }
-  steps_.assign(values_.size(), at::zeros({}, at::kFloat));
+  steps_.assign(values_.size(), at::zeros({}, values_.front().options().requires_grad(false)));
 }
 
 double Adam::step(double lr) {
@@ -39,7 +39,7 @@ double Adam::step(double lr) {
     steps_.front().add_(1);
     at::_fused_adamw_(values_, gradients, means_, squares_, {}, steps_, lr, options_.beta1,
                       options_.beta2, options_.weight_decay, options_.eps, /*amsgrad=*/false,
-                      /*maximize=*/false, at::full({}, scale, at::kFloat));
+                      /*maximize=*/false, at::full({}, scale, steps_.front().options()));
   }
   for (auto& value : values_) value.mutable_grad().reset();
   return norm;

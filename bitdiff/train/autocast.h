@@ -4,20 +4,23 @@
 
 namespace bitdiff {
 
-/// bfloat16 inside the network while it lives.
+/// bfloat16 inside a network on this kind of device while it lives.
 class Autocast {
  public:
-  explicit Autocast(bool enabled) : before_(at::autocast::is_autocast_enabled(at::kCPU)) {
-    at::autocast::set_autocast_enabled(at::kCPU, enabled);
+  Autocast(bool enabled, at::DeviceType device)
+      : device_(device), before_(at::autocast::is_autocast_enabled(device)) {
+    at::autocast::set_autocast_enabled(device, enabled);
+    if (enabled) at::autocast::set_autocast_dtype(device, at::kBFloat16);
   }
   ~Autocast() {
     at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(at::kCPU, before_);
+    at::autocast::set_autocast_enabled(device_, before_);
   }
   Autocast(const Autocast&) = delete;
   Autocast& operator=(const Autocast&) = delete;
 
  private:
+  at::DeviceType device_;
   bool before_;
 };
 

@@ -85,7 +85,7 @@ double FeatureTrainer::update() {
   const Streams streams(static_cast<uint64_t>(options_.seed), loader_.rows(step_));
   const auto pictures = fit_images(to_rgb(batch.x, loader_.dataset().info()), net_.options().size);
   const auto scores = [&] {
-    const Autocast bf16(options_.bf16);
+    const Autocast bf16(options_.bf16, at::kCPU);
     return net_.logits(net_.features(augment(pictures, options_.augment, streams)));
   }();
   const auto loss = at::cross_entropy_loss(scores.to(at::kFloat), batch.label, {},

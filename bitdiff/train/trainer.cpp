@@ -60,15 +60,20 @@ Trainer::Trainer(const TrainOptions& options, Model& model, std::shared_ptr<cons
                      ": expected a multiple of accumulate = ", options.accumulate,
                      group.size() > 1 ? str(" times the ", group.size(), " processes") : "");
   }
+  if (group.size() > 1 && !device().is_cpu()) {
+    throw UsageError("training with ", group.size(), " processes: expected --device cpu, for ",
+                     "gradients are summed in main memory; use one process or cpu");
+  }
 }
 
 double Trainer::loss_and_gradient(int64_t piece, int64_t pieces) {
   const auto batch = loader_.get(step_, piece, pieces);
-  const Streams streams(static_cast<uint64_t>(options_.seed), loader_.rows(step_, piece, pieces));
+  const Streams streams(static_cast<uint64_t>(options_.seed), loader_.rows(step_, piece, pieces),
+                        device());
   const int64_t chosen =
       self_cond_rows(model_.process.self_cond_rate, options_.batch, piece, pieces);
   const auto loss = [&] {
-    const Autocast bf16(options_.bf16);
+    const Autocast bf16(options_.bf16, device().type());
     return model_loss(model_, batch, streams, chosen, /*dropout=*/true) / pieces;
   }();
   loss.backward();
@@ -114,7 +119,8 @@ double Trainer::evaluate(const Dataset& data) {
     std::iota(rows.begin(), rows.end(), begin);
     const auto batch = data.get(rows);
     const auto count = static_cast<int64_t>(rows.size());
-    const auto streams = Streams(static_cast<uint64_t>(options_.seed), rows).fork(Purpose::kEval);
+    const auto streams =
+        Streams(static_cast<uint64_t>(options_.seed), rows, device()).fork(Purpose::kEval);
     const auto loss =
         model_loss(model_, batch, streams,
                    self_cond_rows(model_.process.self_cond_rate, count, 0, 1), /*dropout=*/false);

@@ -64,7 +64,8 @@ double lr_at(int64_t step, const TrainOptions& options);
 class Trainer {
  public:
   /// `model`, the same everywhere, and `group` must live as long. Throws UsageError unless the
-  /// processes, times accumulate, divide batch.
+  /// processes, times accumulate, divide batch, or where several have their parameters elsewhere
+  /// than on the CPU.
   Trainer(const TrainOptions& options, Model& model, std::shared_ptr<const Dataset> data, bool flip,
           Group& group);
 
@@ -94,6 +95,7 @@ class Trainer {
   void share_state();
 
  private:
+  at::Device device() const { return model_.parameters.device(); }
   double loss_and_gradient(int64_t piece, int64_t pieces);
 
   TrainOptions options_;

@@ -1,0 +1,48 @@
+#include "bitdiff/base/device.h"
+
+#include <dlfcn.h>
+#include <string_view>
+
+#include <ATen/detail/CUDAHooksInterface.h>
+
+#include "bitdiff/base/error.h"
+
+namespace bitdiff {
+namespace {
+
+constexpr const char* kInstead = "; use --device cpu";
+
+/// Which of the devices `word`, cuda or cuda:N, means.
+int64_t index_of(const std::string& word) {
+  if (word == "cuda") return 0;
+  const std::string_view digits = std::string_view(word).substr(5);
+  if (digits.empty() || digits.size() > 2 ||
+      digits.find_first_not_of("0123456789") != std::string_view::npos) {
+    throw UsageError("--device ", word, ": expected cpu, cuda or cuda:N with the number of a GPU");
+  }
+  return std::stoi(std::string(digits));
+}
+
+}  // namespace
+
+at::Device open_device(const std::string& word) {
+  if (word == "cpu") return at::kCPU;
+  if (word != "cuda" && !word.starts_with("cuda:"))
+    throw UsageError("--device ", word, ": expected cpu, cuda or cuda:N");
+  const auto index = index_of(word);
+  // Linked in, it would be loaded by every command, and its many libraries with it.
+  if (!dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) {
+    throw UsageError("--device ", word,
+                     ": this LibTorch has no CUDA that can be loaded: ", dlerror(), kInstead);
+  }
+  const int count = at::detail::getCUDAHooks().deviceCount();
+  if (count == 0)
+    throw UsageError("--device ", word, ": no NVIDIA driver with a GPU was found", kInstead);
+  if (index >= count) {
+    throw UsageError("--device ", word, ": expected at most cuda:", count - 1,
+                     ", the last GPU here", kInstead);
+  }
+  return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
+}
+
+}  // namespace bitdiff

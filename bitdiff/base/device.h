@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include <c10/core/Device.h>
+
+namespace bitdiff {
+
+/// The device that `word` names: cpu, cuda or cuda:N. CUDA is loaded when first asked for, and
+/// must be before the first use of a tensor. Throws UsageError for another word, and where
+/// LibTorch's CUDA, a driver or that device is missing.
+at::Device open_device(const std::string& word);
+
+}  // namespace bitdiff
