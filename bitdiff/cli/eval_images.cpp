@@ -151,12 +151,12 @@ void print(const FeatureExtractor& extractor, const ImageSet& samples, const Ima
             << "reference  " << reference.count << " images, sha256 " << reference.hash << "\n"
             << "floor      the reference's halves, " << reference.count / 2 << " images each, seed "
             << seed << "; for is, all of it\n\n"
-            << std::left << std::setw(11) << "metric" << std::setw(24) << "value"
+            << std::left << std::setw(11) << "metric" << std::setw(27) << "value"
             << "floor\n";
   for (const auto& figure : figures) {
     const auto value =
         number(figure.value) + (figure.deviation ? " +- " + number(*figure.deviation) : "");
-    std::cout << std::setw(11) << figure.name << std::setw(24) << value << number(figure.floor)
+    std::cout << std::setw(11) << figure.name << std::setw(27) << value << number(figure.floor)
               << "\n";
   }
 }
