@@ -35,7 +35,7 @@ at::Device open_device(const std::string& word) {
     throw UsageError("--device ", word,
                      ": this LibTorch has no CUDA that can be loaded: ", dlerror(), kInstead);
   }
-  const int count = at::detail::getCUDAHooks().deviceCount();
+  const int64_t count = static_cast<uint8_t>(at::detail::getCUDAHooks().deviceCount());
   if (count == 0)
     throw UsageError("--device ", word, ": no NVIDIA driver with a GPU was found", kInstead);
   if (index >= count) {

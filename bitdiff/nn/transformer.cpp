@@ -48,7 +48,7 @@ class Transformer final : public Denoiser {
     const auto seen = cond.seen.empty() ? look(cond).seen : cond.seen;
     for (size_t i = 0; i < block_.size(); ++i)
       x = block_[i](x, time, seen.empty() ? Tensor() : seen[i], cond.dropout);
-    return dense_out_(norm_out_(x)).transpose(1, 2);
+    return dense_out_(norm_out_(x)).transpose(1, 2).contiguous();
   }
 
   Condition look(const Condition& cond) const override {

@@ -3,8 +3,8 @@
 
 #include <ATen/ATen.h>
 #include <ATen/ExpandUtils.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <gtest/gtest.h>
-#include <torch/library.h>
 
 #include "bitdiff/data/tokenizer.h"
 #include "bitdiff/diffusion/generate.h"
@@ -56,13 +56,23 @@ Tensor index_select(const Tensor& x, int64_t axis, const Tensor& index) {
   return at::empty(sizes, x.options());
 }
 
-TORCH_LIBRARY_IMPL(aten, Meta, library) {
-  library.impl("index_select", index_select);
-  library.impl("where.self_out", chosen_out);
-  library.impl("where.self", chosen);
-  library.impl("native_batch_norm", batch_norm);
-  library.impl("convolution_overrideable", convolution);
+/// Makes `function` the operation `name`.`overload` of tensors without values, while it lives.
+template <class Function>
+c10::RegistrationHandleRAII teach(const char* name, const char* overload, Function* function) {
+  return c10::Dispatcher::singleton().registerImpl(
+      {name, overload}, c10::DispatchKey::Meta,
+      c10::KernelFunction::makeFromUnboxedRuntimeFunction(function), std::nullopt, nullptr,
+      "tests");
 }
+
+struct Taught {
+  c10::RegistrationHandleRAII index_select_ = teach("aten::index_select", "", index_select);
+  c10::RegistrationHandleRAII chosen_out_ = teach("aten::where", "self_out", chosen_out);
+  c10::RegistrationHandleRAII chosen_ = teach("aten::where", "self", chosen);
+  c10::RegistrationHandleRAII batch_norm_ = teach("aten::native_batch_norm", "", batch_norm);
+  c10::RegistrationHandleRAII convolution_ =
+      teach("aten::convolution_overrideable", "", convolution);
+};
 
 }  // namespace
 
@@ -75,7 +85,7 @@ struct Case {
   ModelOptions options;
 };
 
-void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
 
 Case images(Encoding encoding, bool classes) {
   Case c{.name = "unet",
@@ -113,7 +123,10 @@ Batch batch_of(const DataInfo& data) {
   return batch;
 }
 
-class Device : public ::testing::TestWithParam<Case> {};
+class Device : public ::testing::TestWithParam<Case> {
+ private:
+  Taught taught_;
+};
 INSTANTIATE_TEST_SUITE_P(Every, Device,
                          ::testing::Values(images(Encoding::kBinary, true),
                                            images(Encoding::kPermuted, false),
