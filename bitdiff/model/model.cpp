@@ -14,6 +14,17 @@ int64_t context_width(const ModelOptions& options, const DataInfo& data) {
   return data.image_shape.empty() ? 0 : options.transformer.width;
 }
 
+/// The bits of each token, for a network that has a vector for each; else undefined.
+Tensor token_codes(const ModelOptions& options, const Process& process) {
+  if (options.transformer.embedding != BitEmbedding::kTokens) return {};
+  if (process.head == Head::kBits || process.codec.channels() != 1) {
+    throw UsageError("transformer.embedding = tokens: expected logits of the tokens of one channel ",
+                     "(diffusion.head = softmax or posterior), found ", process.codec.channels(),
+                     process.head == Head::kBits ? " with head = bits" : "", "; use mlp");
+  }
+  return process.codec.codes(0);
+}
+
 std::unique_ptr<Denoiser> make_net(const ModelOptions& options, const DataInfo& data,
                                    const Process& process, const Scope& scope) {
   const int64_t in_channels = process.codec.bit_channels();
@@ -46,7 +57,8 @@ std::unique_ptr<Denoiser> make_net(const ModelOptions& options, const DataInfo& 
                                .out_channels = process.out_channels(),
                                .length = data.shape[1],
                                .classes = data.classes,
-                               .context_width = context_width(options, data)},
+                               .context_width = context_width(options, data),
+                               .codes = token_codes(options, process)},
                               scope);
     case Network::kArTransformer:
       break;

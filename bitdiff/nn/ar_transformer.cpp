@@ -1,27 +1,18 @@
 #include "bitdiff/nn/ar_transformer.h"
 
-#include <cmath>
 #include <vector>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/embedding.h>
-#include <ATen/ops/linear.h>
 #include <c10/util/Exception.h>
 
 #include "bitdiff/nn/layers.h"
+#include "bitdiff/nn/token_vectors.h"
 #include "bitdiff/nn/transformer_block.h"
 
 namespace bitdiff {
 namespace {
-
-/// A new parameter [count, width] whose numbers have this variance.
-Tensor add_vectors(const Scope& scope, const std::string& name, int64_t count, int64_t width,
-                   double variance) {
-  const double fan_avg = static_cast<double>(count + width) / 2;
-  return scope.add(name, {count, width}, variance * fan_avg);
-}
 
 class ArTransformer final : public NextToken {
  public:
@@ -29,15 +20,10 @@ class ArTransformer final : public NextToken {
 
   ArTransformer(const TransformerOptions& options, const ArTransformerShape& shape,
                 const Scope& scope)
-      : scale_in_(std::sqrt(static_cast<double>(options.width))),
-        // Logits are products with normalised vectors and start with deviation 1/2. So do the
-        // vectors that go in, by a factor of sqrt(width) (Vaswani et al., 2017).
-        embedding_(add_vectors(scope, "embedding", shape.categories, options.width,
-                               0.25 / static_cast<double>(options.width))),
+      : tokens_(shape.categories, options.width, scope),
         start_(add_vectors(scope, "start", 1, options.width, 0.25)),
         positions_(add_vectors(scope, "positions", shape.length, options.width, 0.25)),
-        norm_out_(options.width, scope / "norm_out"),
-        bias_out_(scope.add_filled("bias_out", {shape.categories}, 0)) {
+        norm_out_(options.width, scope / "norm_out") {
     for (int64_t i = 0; i < options.layers; ++i)
       block_.emplace_back(TransformerBlock::Shape{.width = options.width,
                                                   .heads = options.heads,
@@ -67,7 +53,7 @@ class ArTransformer final : public NextToken {
   }
 
   /// The vectors of tokens [B, L], [B, L, width].
-  Tensor embed(const Tensor& tokens) const { return at::embedding(embedding_, tokens) * scale_in_; }
+  Tensor embed(const Tensor& tokens) const { return tokens_.of(tokens); }
 
   Tensor starts(int64_t rows) const { return start_.expand({rows, 1, -1}); }
 
@@ -80,17 +66,15 @@ class ArTransformer final : public NextToken {
     x = x + positions_.slice(0, position, end);
     for (size_t i = 0; i < block_.size(); ++i)
       x = block_[i].causal(x, cond.context, cache[i], cond.dropout);
-    return at::linear(norm_out_(x), embedding_, bias_out_).to(at::kFloat);
+    return tokens_.logits(norm_out_(x)).to(at::kFloat);
   }
 
  private:
-  double scale_in_;
-  Tensor embedding_;  // [K, width]
+  TokenVectors tokens_;
   Tensor start_;      // [1, width]
   Tensor positions_;  // [length, width]
   std::vector<TransformerBlock> block_;
   LayerNorm norm_out_;
-  Tensor bias_out_;
 };
 
 class State final : public DecodeState {

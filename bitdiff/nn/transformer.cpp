@@ -5,25 +5,65 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/gelu.h>
+#include <ATen/ops/softmax.h>
 
 #include "bitdiff/base/error.h"
+#include "bitdiff/diffusion/likelihood.h"
 #include "bitdiff/nn/layers.h"
+#include "bitdiff/nn/token_vectors.h"
 #include "bitdiff/nn/transformer_block.h"
 
 namespace bitdiff {
 namespace {
+
+/// Each place of [B, L, D] beside the n before it and the n behind it, with zeros past the ends:
+/// [B, L, (2 n + 1) D].
+Tensor with_neighbours(const Tensor& x, int64_t n) {
+  const auto padded = at::constant_pad_nd(x, {0, 0, n, n});
+  std::vector<Tensor> shifted;
+  for (int64_t i = 0; i <= 2 * n; ++i) shifted.push_back(padded.slice(1, i, i + x.size(1)));
+  return at::cat(shifted, -1);
+}
+
+/// The vectors of tokens of which noisy bits are known.
+struct NoisyTokens {
+  /// `analog`: the bits of each token, float32 [K, C].
+  NoisyTokens(const Tensor& analog, int64_t width, const Scope& scope)
+      : vectors(analog.size(0), width, scope),
+        codes(analog),
+        prior(scope.add_filled("prior", {analog.size(0)}, 0)) {}
+
+  /// The mean vector of the tokens that may be behind x_t [B, C, L], [B, L, width].
+  Tensor seen_in(const Tensor& x_t, const Tensor& gamma) const {
+    return vectors.mean(
+        at::softmax(log_likelihood(codes.to(x_t.device()), x_t, gamma) + prior, -1));
+  }
+
+  TokenVectors vectors;
+  Tensor codes;
+  Tensor prior;  // Logits, learned.
+};
 
 class Transformer final : public Denoiser {
  public:
   Transformer(const TransformerOptions& options, const TransformerShape& shape, const Scope& scope)
       : time_(options.time, {options.width, options.width, shape.classes}, scope / "time"),
         dense_in_(2 * shape.in_channels, embedding_width(options), scope / "dense_in"),
-        positions_(scope.add("positions", {shape.length, options.width})),
-        norm_out_(options.width, scope / "norm_out"),
-        dense_out_(options.width, shape.out_channels, scope / "dense_out", kSilentInit) {
-    if (options.embedding == BitEmbedding::kMlp)
+        neighbours_(options.neighbours),
+        positions_(add_vectors(scope, "positions", shape.length, options.width, 0.25)),
+        norm_out_(options.width, scope / "norm_out") {
+    if (options.embedding != BitEmbedding::kLinear)
       dense_embed_.emplace(embedding_width(options), options.width, scope / "dense_embed");
+    if (options.embedding == BitEmbedding::kTokens) {
+      tokens_.emplace(shape.codes, options.width, scope);
+    } else {
+      dense_out_.emplace(options.width, shape.out_channels, scope / "dense_out", kSilentInit);
+    }
+    if (neighbours_ > 0)
+      dense_local_.emplace((2 * neighbours_ + 1) * options.width, options.width,
+                           scope / "dense_local");
     for (int64_t i = 0; i < options.layers; ++i)
       block_.emplace_back(TransformerBlock::Shape{.width = options.width,
                                                   .heads = options.heads,
@@ -44,11 +84,14 @@ class Transformer final : public Denoiser {
     const auto input = at::cat({x_t, x0_prev}, 1).transpose(1, 2);  // [B, L, 2 C]
     auto x = dense_in_(input);
     if (dense_embed_) x = (*dense_embed_)(at::gelu(x));
+    if (tokens_) x = x + tokens_->seen_in(x_t, gamma);
+    if (dense_local_) x = (*dense_local_)(with_neighbours(x, neighbours_));
     x = x + positions_.slice(0, 0, x_t.size(2));
     const auto seen = cond.seen.empty() ? look(cond).seen : cond.seen;
     for (size_t i = 0; i < block_.size(); ++i)
       x = block_[i](x, time, seen.empty() ? Tensor() : seen[i], cond.dropout);
-    return dense_out_(norm_out_(x)).transpose(1, 2).contiguous();
+    x = norm_out_(x);
+    return (tokens_ ? tokens_->vectors.logits(x) : (*dense_out_)(x)).transpose(1, 2).contiguous();
   }
 
   Condition look(const Condition& cond) const override {
@@ -62,16 +105,20 @@ class Transformer final : public Denoiser {
 
  private:
   static int64_t embedding_width(const TransformerOptions& options) {
-    return options.embedding == BitEmbedding::kMlp ? options.mlp * options.width : options.width;
+    return options.embedding == BitEmbedding::kLinear ? options.width
+                                                      : options.mlp * options.width;
   }
 
   TimeEmbedding time_;
   Linear dense_in_;
   std::optional<Linear> dense_embed_;
+  std::optional<NoisyTokens> tokens_;
+  std::optional<Linear> dense_local_;
+  int64_t neighbours_;
   Tensor positions_;
   std::vector<TransformerBlock> block_;
   LayerNorm norm_out_;
-  Linear dense_out_;
+  std::optional<Linear> dense_out_;
 };
 
 }  // namespace

@@ -15,6 +15,8 @@ enum class BitEmbedding {
   kLinear,  ///< One linear layer.
   kMlp,     ///< Two, with GELU and a hidden width of mlp * width between them: codes that share no
             ///< meaning bit by bit, as those of tokens, are told apart before the first block.
+  kTokens,  ///< kMlp, and a learned vector for each category, weighed by how likely x_t makes it;
+            ///< the answer is products with the same vectors, as in autoregressive Transformers.
 };
 
 /// A Transformer that sees all positions of a sequence at once.
@@ -25,14 +27,20 @@ struct TransformerOptions {
   int64_t mlp = 4;      ///< Hidden width of the MLP, in units of width.
   double dropout = 0;   ///< Probability, on what attention and MLP add.
   BitEmbedding embedding = BitEmbedding::kLinear;
+  int64_t neighbours = 0;  ///< Positions on each side whose vectors a linear layer mixes in.
   TimeInput time = TimeInput::kGamma;  ///< What the network is told of the noise.
 
   template <class Visitor>
   void visit(Visitor& v) {
     visit_size(v);
     v.choice("embedding", embedding,
-             Words<BitEmbedding>{{"linear", BitEmbedding::kLinear}, {"mlp", BitEmbedding::kMlp}},
-             "how the bits of a position become its vector: one layer, or two with GELU between");
+             Words<BitEmbedding>{{"linear", BitEmbedding::kLinear},
+                                 {"mlp", BitEmbedding::kMlp},
+                                 {"tokens", BitEmbedding::kTokens}},
+             "how the bits of a position become its vector: one layer, two with GELU between, or "
+             "these and a vector for each category");
+    v.number("neighbours", neighbours, between(0, 64),
+             "positions on each side whose vectors are mixed in before the first block");
     v.choice("time", time, time_input_words(), "what the network is told of the noise");
   }
 
@@ -54,6 +62,7 @@ struct TransformerShape {
   int64_t length;             ///< Most positions of a sequence.
   int64_t classes = 0;        ///< 0: labels are ignored.
   int64_t context_width = 0;  ///< D of Condition::context, which blocks look at; 0: none.
+  Tensor codes = {};          ///< float32 [K, C], the bits of each category; for kTokens.
 };
 
 /// A bidirectional Transformer with new parameters under `scope`: a Denoiser of float32

@@ -114,6 +114,9 @@ TEST(CaptionModel, RefusesWhatItCannotSee) {
   EXPECT_THROW(make_model(heads, captions_of({3, 8, 8}), 0), UsageError);
   ModelOptions unet;
   EXPECT_THROW(make_model(unet, captions_of({3, 8, 8}), 0), UsageError);
+  auto bits = small();
+  bits.transformer.embedding = BitEmbedding::kTokens;
+  EXPECT_THROW(make_model(bits, captions_of({3, 8, 8}), 0), UsageError);
 }
 
 TEST(ModelLoss, WeighsWhatComesAfterTheEndOfASentence) {

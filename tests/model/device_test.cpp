@@ -123,6 +123,13 @@ Batch batch_of(const DataInfo& data) {
   return batch;
 }
 
+Case with_tokens() {
+  auto c = captions(Network::kTransformer, Head::kPosterior);
+  c.options.transformer.embedding = BitEmbedding::kTokens;
+  c.options.transformer.neighbours = 1;
+  return c;
+}
+
 class Device : public ::testing::TestWithParam<Case> {
  private:
   Taught taught_;
@@ -134,6 +141,7 @@ INSTANTIATE_TEST_SUITE_P(Every, Device,
                                            images(Encoding::kPixels, false),
                                            captions(Network::kTransformer, Head::kBits),
                                            captions(Network::kTransformer, Head::kPosterior),
+                                           with_tokens(),
                                            captions(Network::kArTransformer, Head::kBits)));
 
 TEST_P(Device, ComputesTheLossWhereItsParametersAre) {

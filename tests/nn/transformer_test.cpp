@@ -60,6 +60,74 @@ TEST(Transformer, SaysWhatIsWrongWithItsOptions) {
                UsageError);
 }
 
+/// The codes of 8 tokens in 3 bits of -1 and +1.
+Tensor codes_of_eight() {
+  const auto bit = at::tensor({1, 2, 4});
+  return at::arange(8).unsqueeze(1).bitwise_and(bit).ne(0).to(at::kFloat) * 2 - 1;
+}
+
+NetCase with_tokens(const Tensor& codes) {
+  const TransformerOptions options{
+      .layers = 1, .width = 16, .heads = 2, .mlp = 2, .embedding = BitEmbedding::kTokens};
+  return {[&](const Scope& scope) {
+            return make_transformer(options, {.in_channels = 3,
+                                              .out_channels = 8,
+                                              .length = 12,
+                                              .codes = codes},
+                                    scope);
+          },
+          {3, 12}};
+}
+
+TEST(TransformerWithTokens, KnowsATokenByItsBitsNotByItsNumber) {
+  auto c = with_tokens(codes_of_eight());
+  c.wake();
+  const auto order = at::tensor({3, 0, 7, 5, 1, 2, 4, 6});
+  auto renumbered = with_tokens(codes_of_eight().index_select(0, order));
+  const c10::NoGradGuard no_grad;
+  for (size_t i = 0; i < c.parameters.named().size(); ++i) {
+    const auto& [name, value] = c.parameters.named()[i];
+    const bool of_tokens = name == "embedding" || name == "bias_out" || name == "prior";
+    renumbered.parameters.tensors()[i].copy_(of_tokens ? value.index_select(0, order) : value);
+  }
+  EXPECT_TRUE(
+      renumbered.forward().allclose(c.forward().index_select(1, order), 1e-4, 1e-5));
+  EXPECT_FALSE(renumbered.forward().allclose(c.forward(), 1e-2, 1e-2));
+}
+
+TEST(TransformerWithTokens, SeesTheVectorOfATokenWithoutNoiseAlone) {
+  auto c = with_tokens(codes_of_eight());
+  c.wake();
+  const auto tokens = at::arange(12).remainder(8);
+  c.x_t = codes_of_eight().index_select(0, tokens).t().expand({4, 3, 12}).contiguous();
+  c.gamma = at::ones({4}, at::kDouble);
+  const auto y = c.forward();
+  const c10::NoGradGuard no_grad;
+  for (auto& [name, tensor] : c.parameters.named()) {
+    auto value = tensor;
+    if (name == "prior") value.select(0, 5).fill_(10);  // What the bits say outweighs it.
+  }
+  EXPECT_TRUE(c.forward().allclose(y, 1e-4, 1e-5));
+  c.gamma.fill_(0.1);
+  EXPECT_FALSE(c.forward().allclose(y, 1e-2, 1e-2));
+}
+
+TEST(Transformer, MixesInItsNeighboursAlone) {
+  const TransformerOptions options{.layers = 1, .width = 16, .heads = 2, .mlp = 2, .neighbours = 2};
+  NetCase c([&](const Scope& scope) { return make_transformer(options, {3, 3, 12}, scope); },
+            {3, 12});
+  c.wake();
+  const c10::NoGradGuard no_grad;
+  for (auto& [name, tensor] : c.parameters.named()) {
+    auto value = tensor;
+    if (name == "block.0.attention.out.weight") value.zero_();
+  }
+  const auto y = c.forward();
+  c.x_t.select(2, 5).fill_(3);
+  const auto changed = (c.forward() - y).abs().amax({0, 1}).gt(1e-6);
+  EXPECT_TRUE(changed.equal(at::arange(12).ge(3) & at::arange(12).le(7))) << changed;
+}
+
 TEST(Transformer, LookingOnceIsLookingAtEachCall) {
   Parameters parameters(0);
   const auto net = make_transformer({.layers = 2, .width = 32, .heads = 2, .mlp = 2},
