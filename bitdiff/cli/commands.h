@@ -24,5 +24,6 @@ Action add_plan(CLI::App& program);
 Action add_eval_bits(CLI::App& eval);
 Action add_eval_captions(CLI::App& eval);
 Action add_eval_images(CLI::App& eval);
+Action add_eval_loss(CLI::App& eval);
 
 }  // namespace bitdiff

@@ -13,7 +13,8 @@ Action add_eval(CLI::App& program) {
   const std::vector<std::pair<std::string, Action>> actions = {
       {"bits", add_eval_bits(*eval)},
       {"captions", add_eval_captions(*eval)},
-      {"images", add_eval_images(*eval)}};
+      {"images", add_eval_images(*eval)},
+      {"loss", add_eval_loss(*eval)}};
   return [eval, actions] {
     for (const auto& [name, action] : actions) {
       if (eval->got_subcommand(name)) return action();

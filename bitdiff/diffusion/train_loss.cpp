@@ -27,17 +27,23 @@ Condition first_rows(const Condition& cond, int64_t n) {
 }  // namespace
 
 Tensor train_loss(const Process& process, const Denoiser& net, const Tensor& x,
-                  const Condition& condition, const Streams& streams, int64_t self_cond_rows,
+                  const Condition& cond, const Streams& streams, int64_t self_cond_rows,
                   const Tensor& weight) {
+  const auto t = streams.on(at::kCPU).fork(Purpose::kTime).uniform({x.size(0)});
+  return loss_at(process, net, x, cond, process.gamma(t), streams, self_cond_rows, weight);
+}
+
+Tensor loss_at(const Process& process, const Denoiser& net, const Tensor& x,
+               const Condition& condition, const Tensor& gammas, const Streams& streams,
+               int64_t self_cond_rows, const Tensor& weight) {
   const auto cond = net.look(condition);  // Once for both passes.
 
   // Binary encoding: discrete to analog bits.
   const auto x_bits = process.codec.encode(x, streams.device());
 
   // Corrupt data.
-  const auto t = streams.on(at::kCPU).fork(Purpose::kTime).uniform({x.size(0)});
   const auto eps = streams.fork(Purpose::kNoise).normal(x_bits.sizes());
-  const auto gamma = process.gamma(t).to(streams.device());
+  const auto gamma = gammas.to(streams.device());
   const auto x_crpt = corrupt(x_bits, eps, gamma);
 
   // Compute self-cond estimate.

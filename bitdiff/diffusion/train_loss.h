@@ -16,4 +16,9 @@ Tensor train_loss(const Process& process, const Denoiser& net, const Tensor& x,
                   const Condition& cond, const Streams& streams, int64_t self_cond_rows,
                   const Tensor& weight = {});
 
+/// The same at a level of noise for each row, gamma float64 [B] in (0, 1].
+Tensor loss_at(const Process& process, const Denoiser& net, const Tensor& x, const Condition& cond,
+               const Tensor& gamma, const Streams& streams, int64_t self_cond_rows,
+               const Tensor& weight = {});
+
 }  // namespace bitdiff

@@ -11,28 +11,43 @@
 namespace bitdiff {
 namespace {
 
-/// float32 [B, 1, L]: 1 up to the first eos and with it, pad_weight after it; or undefined where
-/// all weigh the same.
-Tensor weight_of(const Model& model, const Tensor& x) {
+/// float32 [B, 1, L], on the device of `streams`: 1 up to the first eos and with it, pad_weight
+/// after it; or undefined where all weigh the same.
+Tensor weight_of(const Model& model, const Tensor& x, const Streams& streams) {
   const auto& text = model.data.text;
   const double pad_weight = model.process.pad_weight;
   if (!text.tokenizer || !text.lines || pad_weight == 1) return {};
-  return 1 - (1 - pad_weight) * is_padding(x, text.tokenizer->eos()).to(at::kFloat);
+  const auto padding = is_padding(x, text.tokenizer->eos()).to(streams.device(), at::kFloat);
+  return 1 - (1 - pad_weight) * padding;
+}
+
+Tensor moved(const Tensor& t, const Streams& streams) {
+  return t.defined() ? t.to(streams.device()) : t;
 }
 
 }  // namespace
 
 Tensor model_loss(const Model& model, const Batch& batch, const Streams& streams,
                   int64_t self_cond_rows, bool dropout) {
-  const auto there = [&](const Tensor& t) { return t.defined() ? t.to(streams.device()) : t; };
   std::optional<Streams> draws;
   if (dropout) draws = streams;
-  const auto cond = model.condition_of(there(batch.label), there(batch.image), draws);
+  const auto cond =
+      model.condition_of(moved(batch.label, streams), moved(batch.image, streams), draws);
   if (model.next_token) {
-    return ar_loss(*model.next_token, there(batch.x), cond, {.eos = model.text_shape().eos});
+    return ar_loss(*model.next_token, moved(batch.x, streams), cond,
+                   {.eos = model.text_shape().eos});
   }
   return train_loss(model.process, *model.net, batch.x, cond, streams, self_cond_rows,
-                    there(weight_of(model, batch.x)));
+                    weight_of(model, batch.x, streams));
+}
+
+Tensor model_loss_at(const Model& model, const Process& process, const Denoiser& net,
+                     const Batch& batch, const Tensor& gamma, const Streams& streams,
+                     int64_t self_cond_rows) {
+  const auto cond =
+      model.condition_of(moved(batch.label, streams), moved(batch.image, streams), {});
+  return loss_at(process, net, batch.x, cond, gamma, streams, self_cond_rows,
+                 weight_of(model, batch.x, streams));
 }
 
 }  // namespace bitdiff

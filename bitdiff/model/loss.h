@@ -16,4 +16,10 @@ namespace bitdiff {
 Tensor model_loss(const Model& model, const Batch& batch, const Streams& streams,
                   int64_t self_cond_rows, bool dropout);
 
+/// The same of a denoiser at a level of noise for each row, gamma float64 [B] in (0, 1], and
+/// without dropout. `process` and `net` may be others than the model's own, over the same codec.
+Tensor model_loss_at(const Model& model, const Process& process, const Denoiser& net,
+                     const Batch& batch, const Tensor& gamma, const Streams& streams,
+                     int64_t self_cond_rows);
+
 }  // namespace bitdiff

@@ -18,9 +18,10 @@ int64_t context_width(const ModelOptions& options, const DataInfo& data) {
 Tensor token_codes(const ModelOptions& options, const Process& process) {
   if (options.transformer.embedding != BitEmbedding::kTokens) return {};
   if (process.head == Head::kBits || process.codec.channels() != 1) {
-    throw UsageError("transformer.embedding = tokens: expected logits of the tokens of one channel ",
-                     "(diffusion.head = softmax or posterior), found ", process.codec.channels(),
-                     process.head == Head::kBits ? " with head = bits" : "", "; use mlp");
+    throw UsageError(
+        "transformer.embedding = tokens: expected logits of the tokens of one channel ",
+        "(diffusion.head = softmax or posterior), found ", process.codec.channels(),
+        process.head == Head::kBits ? " with head = bits" : "", "; use mlp");
   }
   return process.codec.codes(0);
 }

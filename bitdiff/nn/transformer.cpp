@@ -52,15 +52,14 @@ class Transformer final : public Denoiser {
       : time_(options.time, {options.width, options.width, shape.classes}, scope / "time"),
         dense_in_(2 * shape.in_channels, embedding_width(options), scope / "dense_in"),
         neighbours_(options.neighbours),
-        positions_(add_vectors(scope, "positions", shape.length, options.width, 0.25)),
+        positions_(add_positions(options, shape.length, scope)),
         norm_out_(options.width, scope / "norm_out") {
+    const bool has_tokens = options.embedding == BitEmbedding::kTokens;
+    if (!has_tokens)
+      dense_out_.emplace(options.width, shape.out_channels, scope / "dense_out", kSilentInit);
     if (options.embedding != BitEmbedding::kLinear)
       dense_embed_.emplace(embedding_width(options), options.width, scope / "dense_embed");
-    if (options.embedding == BitEmbedding::kTokens) {
-      tokens_.emplace(shape.codes, options.width, scope);
-    } else {
-      dense_out_.emplace(options.width, shape.out_channels, scope / "dense_out", kSilentInit);
-    }
+    if (has_tokens) tokens_.emplace(shape.codes, options.width, scope);
     if (neighbours_ > 0)
       dense_local_.emplace((2 * neighbours_ + 1) * options.width, options.width,
                            scope / "dense_local");
@@ -104,9 +103,16 @@ class Transformer final : public Denoiser {
   }
 
  private:
+  /// Beside the vectors of tokens, as large as they.
+  static Tensor add_positions(const TransformerOptions& options, int64_t length,
+                              const Scope& scope) {
+    return options.embedding == BitEmbedding::kTokens
+               ? add_vectors(scope, "positions", length, options.width, 0.25)
+               : scope.add("positions", {length, options.width});
+  }
+
   static int64_t embedding_width(const TransformerOptions& options) {
-    return options.embedding == BitEmbedding::kLinear ? options.width
-                                                      : options.mlp * options.width;
+    return options.embedding == BitEmbedding::kLinear ? options.width : options.mlp * options.width;
   }
 
   TimeEmbedding time_;

@@ -104,6 +104,7 @@ TEST_F(CaptionProgram, OfAnAutoregressiveModelTakesNoSteps) {
   EXPECT_EQ(run(caption + "--steps 5"), 2);
   EXPECT_EQ(run(caption + "--set sample.steps=5"), 2);
   EXPECT_EQ(run(str("eval bits ", path("run"))), 2);
+  EXPECT_EQ(run(str("eval loss ", path("run"))), 2);
   EXPECT_EQ(std::count(said_.begin(), said_.end(), '\n'), 1) << said_;
 }
 

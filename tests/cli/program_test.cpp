@@ -141,6 +141,31 @@ TEST_F(Program, EvalBitsCountsTheBitsOfSamples) {
   expect_contains(content(path("bits.svg")), "</svg>");
 }
 
+TEST_F(Program, EvalLossTellsTheLossByNoise) {
+  ASSERT_EQ(run(train("run")), 0) << said_;
+  ASSERT_EQ(run(str("eval loss ", path("run"), " --times 4 --json ", path("loss.json"))), 0)
+      << said_;
+  const auto figures = nlohmann::json::parse(content(path("loss.json")));
+  EXPECT_EQ(figures.at("examples"), 4);
+  ASSERT_EQ(figures.at("times").size(), 4u);
+  double gamma = 1, alone = 0;
+  for (const auto& at_time : figures.at("times")) {
+    EXPECT_LT(at_time.at("gamma"), gamma);
+    EXPECT_GT(at_time.at("loss"), 0);
+    EXPECT_GE(at_time.at("bits_alone"), alone);  // More noise, less known.
+    gamma = at_time.at("gamma");
+    alone = at_time.at("bits_alone");
+  }
+  EXPECT_GT(alone, 0.1);
+  expect_contains(printed_, "bits alone");
+  ASSERT_EQ(run(train("eps", "--set diffusion.prediction=eps")), 0) << said_;
+  ASSERT_EQ(run(str("eval loss ", path("eps"), " --times 2")), 0) << said_;
+  EXPECT_EQ(printed_.find("bits alone"), std::string::npos);
+  ASSERT_EQ(run(train("whole", "--set data.holdout=0")), 0) << said_;
+  EXPECT_EQ(run(str("eval loss ", path("whole"))), 2);
+  expect_contains(said_, "holdout");
+}
+
 TEST_F(Program, BadInputExitsWith3AndWritesNothing) {
   EXPECT_EQ(run(train("run", "--set data.categories=[4]")), 3);
   expect_contains(said_, "data.npz");

@@ -79,6 +79,14 @@ TEST_F(TrainLoss, IsTheMeanSquaredErrorWithItsGradient) {
               1e-4);
 }
 
+TEST_F(TrainLoss, IsTheLossAtTheTimesItDraws) {
+  const Streams streams(5, {10, 11, 12, 13, 14, 15});
+  const auto gamma = process_.gamma(streams.fork(Purpose::kTime).uniform({6}));
+  const Condition cond{.label = at::arange(6), .context = at::arange(12).view({6, 2, 1})};
+  EXPECT_TRUE(loss_at(process_, net_, x_, cond, gamma, streams, 2).equal(loss(2)));
+  EXPECT_FALSE(loss_at(process_, net_, x_, cond, gamma * 0.9, streams, 2).equal(loss(2)));
+}
+
 TEST_F(TrainLoss, WeighsPlaces) {
   weight_ = at::arange(42).view({6, 1, 7}) / 42.0;
   const auto value = loss(0);

@@ -134,15 +134,13 @@ class Device : public ::testing::TestWithParam<Case> {
  private:
   Taught taught_;
 };
-INSTANTIATE_TEST_SUITE_P(Every, Device,
-                         ::testing::Values(images(Encoding::kBinary, true),
-                                           images(Encoding::kPermuted, false),
-                                           images(Encoding::kOneHot, false),
-                                           images(Encoding::kPixels, false),
-                                           captions(Network::kTransformer, Head::kBits),
-                                           captions(Network::kTransformer, Head::kPosterior),
-                                           with_tokens(),
-                                           captions(Network::kArTransformer, Head::kBits)));
+INSTANTIATE_TEST_SUITE_P(
+    Every, Device,
+    ::testing::Values(images(Encoding::kBinary, true), images(Encoding::kPermuted, false),
+                      images(Encoding::kOneHot, false), images(Encoding::kPixels, false),
+                      captions(Network::kTransformer, Head::kBits),
+                      captions(Network::kTransformer, Head::kPosterior), with_tokens(),
+                      captions(Network::kArTransformer, Head::kBits)));
 
 TEST_P(Device, ComputesTheLossWhereItsParametersAre) {
   const auto& c = GetParam();

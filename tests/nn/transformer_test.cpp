@@ -70,11 +70,9 @@ NetCase with_tokens(const Tensor& codes) {
   const TransformerOptions options{
       .layers = 1, .width = 16, .heads = 2, .mlp = 2, .embedding = BitEmbedding::kTokens};
   return {[&](const Scope& scope) {
-            return make_transformer(options, {.in_channels = 3,
-                                              .out_channels = 8,
-                                              .length = 12,
-                                              .codes = codes},
-                                    scope);
+            return make_transformer(
+                options, {.in_channels = 3, .out_channels = 8, .length = 12, .codes = codes},
+                scope);
           },
           {3, 12}};
 }
@@ -90,8 +88,7 @@ TEST(TransformerWithTokens, KnowsATokenByItsBitsNotByItsNumber) {
     const bool of_tokens = name == "embedding" || name == "bias_out" || name == "prior";
     renumbered.parameters.tensors()[i].copy_(of_tokens ? value.index_select(0, order) : value);
   }
-  EXPECT_TRUE(
-      renumbered.forward().allclose(c.forward().index_select(1, order), 1e-4, 1e-5));
+  EXPECT_TRUE(renumbered.forward().allclose(c.forward().index_select(1, order), 1e-4, 1e-5));
   EXPECT_FALSE(renumbered.forward().allclose(c.forward(), 1e-2, 1e-2));
 }
 
@@ -114,8 +111,11 @@ TEST(TransformerWithTokens, SeesTheVectorOfATokenWithoutNoiseAlone) {
 
 TEST(Transformer, MixesInItsNeighboursAlone) {
   const TransformerOptions options{.layers = 1, .width = 16, .heads = 2, .mlp = 2, .neighbours = 2};
-  NetCase c([&](const Scope& scope) { return make_transformer(options, {3, 3, 12}, scope); },
-            {3, 12});
+  NetCase c(
+      [&](const Scope& scope) {
+        return make_transformer(options, {3, 3, 12}, scope);
+      },
+      {3, 12});
   c.wake();
   const c10::NoGradGuard no_grad;
   for (auto& [name, tensor] : c.parameters.named()) {
