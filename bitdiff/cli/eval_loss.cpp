@@ -63,11 +63,14 @@ Process with_posterior(Process process) {
 class Meter {
  public:
   Meter(const Model& model, const Split& split, const Flags& flags, int64_t seed)
-      : model_(model), held_out_(split.held_out), seed_(static_cast<uint64_t>(seed)),
-        num_(std::min(flags.num, held_out_->size())), posterior_(with_posterior(model.process)) {
+      : model_(model),
+        held_out_(split.held_out),
+        seed_(static_cast<uint64_t>(seed)),
+        num_(std::min(flags.num, held_out_->size())),
+        posterior_(with_posterior(model.process)) {
     if (has_alone(model.process)) {
-      alone_ = make_frequency_denoiser(log_frequencies(
-          *split.train, model.process.codec.categories(), kFrequencyExamples));
+      alone_ = make_frequency_denoiser(
+          log_frequencies(*split.train, model.process.codec.categories(), kFrequencyExamples));
     }
   }
 
@@ -85,8 +88,7 @@ class Meter {
       }
       const auto batch = held_out_->get(rows);
       const auto count = static_cast<int64_t>(rows.size());
-      const auto streams =
-          Streams(seed_, rows, model_.parameters.device()).fork(Purpose::kEval);
+      const auto streams = Streams(seed_, rows, model_.parameters.device()).fork(Purpose::kEval);
       const auto loss = [&](const Process& process, const Denoiser& net, int64_t self_cond_rows) {
         return static_cast<double>(count) / static_cast<double>(num_) *
                model_loss_at(model_, process, net, batch, at::full({count}, gamma, at::kDouble),
@@ -137,8 +139,8 @@ void print(const std::vector<Losses>& all, bool compares) {
     std::cout << "\n";
   };
   std::cout << std::left << std::setprecision(4) << std::setw(7) << "t" << std::setw(11) << "gamma"
-            << std::setw(10) << "loss" << std::setw(10) << "fed back" << (compares ? "bits alone" : "")
-            << "\n";
+            << std::setw(10) << "loss" << std::setw(10) << "fed back"
+            << (compares ? "bits alone" : "") << "\n";
   for (const auto& one : all) row(one.t, one.gamma, one);
   row("mean", "", mean_of(all));
 }
@@ -176,7 +178,8 @@ int eval_loss(const Flags& flags) {
   const auto rows = measure(meter, flags.times);
   std::cout << "checkpoint " << folder.string() << "\n"
             << "examples   " << meter.num() << " held out, seed " << train.seed << "\n"
-            << "loss       " << (model.process.loss != Loss::kL2 ? "nats of a value" : "square error of a bit")
+            << "loss       "
+            << (model.process.loss != Loss::kL2 ? "nats of a value" : "square error of a bit")
             << "\n\n";
   print(rows, meter.compares());
   if (!flags.json.empty()) write_file_atomically(flags.json, report_of(rows, meter).dump(2) + "\n");
@@ -189,18 +192,22 @@ Action add_eval_loss(CLI::App& eval) {
   auto flags = std::make_shared<Flags>();
   auto* command = eval.add_subcommand(
       "loss", "The loss on held-out examples by noise, beside what a value's own bits tell.");
-  command->add_option("model", flags->model, "run folder (its newest checkpoint) or checkpoint folder")
+  command
+      ->add_option("model", flags->model, "run folder (its newest checkpoint) or checkpoint folder")
       ->required()
       ->type_name("RUN|CHECKPOINT");
   command->add_option("--num", flags->num, "held-out examples, at most")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
       ->capture_default_str();
-  command->add_option("--times", flags->times, "levels of noise: the middles of so many parts of all time")
+  command
+      ->add_option("--times", flags->times,
+                   "levels of noise: the middles of so many parts of all time")
       ->type_name("T")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
-  command->add_option("--path", flags->path, "where the data are now (data.path)")->type_name("PATH");
+  command->add_option("--path", flags->path, "where the data are now (data.path)")
+      ->type_name("PATH");
   command->add_option("--captions", flags->captions, "where the captions are now (data.captions)")
       ->type_name("FILE");
   command->add_option("--device", flags->device, "where to compute: cpu, cuda or cuda:N")

@@ -74,9 +74,9 @@ DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) cons
 }
 
 Model SamplingFlags::model_of(const std::filesystem::path& checkpoint) const {
+  if (int8 && device != "cpu") throw UsageError("--int8: expected --device cpu, found ", device);
   auto loaded = load_model(checkpoint, open_device(device));
   if (int8) {
-    if (device != "cpu") throw UsageError("--int8: expected --device cpu, found ", device);
     if (!loaded.net) throw UsageError("--int8: this model is autoregressive and has none");
     loaded.net->quantize();
   }

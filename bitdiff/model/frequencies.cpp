@@ -9,7 +9,7 @@
 namespace bitdiff {
 namespace {
 
-constexpr int64_t kChunk = 256;  // Examples read at once.
+constexpr int64_t kChunk = 256;   // Examples read at once.
 constexpr double kSmoothing = 5;  // Examples that the frequencies over all places count for.
 
 class FrequencyDenoiser final : public Denoiser {

@@ -127,6 +127,21 @@ TEST_F(Program, MistakesOnTheCommandLineExitWith2AndAHint) {
   EXPECT_FALSE(fs::exists(path("s.npz")));
 }
 
+TEST_F(Program, SaysWhichDeviceItHasNot) {
+  EXPECT_EQ(run(train("run", "--device tpu")), 2);
+  expect_contains(said_, "--device tpu: expected cpu, cuda or cuda:N");
+  EXPECT_EQ(run(train("run", "--device cuda:100")), 2);
+  EXPECT_EQ(run(train("run", "--device cuda:99")), 2);  // However many GPUs there are.
+  expect_contains(said_, "--device cuda:99: ");
+  EXPECT_EQ(std::count(said_.begin(), said_.end(), '\n'), 1) << said_;
+  EXPECT_FALSE(fs::exists(path("run")));
+  ASSERT_EQ(run(train("run")), 0) << said_;
+  EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --int8 --device cuda --out ", path("s.npz"))),
+            2);
+  expect_contains(said_, "--int8: expected --device cpu");
+  EXPECT_FALSE(fs::exists(path("s.npz")));
+}
+
 TEST_F(Program, EvalBitsCountsTheBitsOfSamples) {
   ASSERT_EQ(run(train("run")), 0) << said_;
   ASSERT_EQ(run(str("eval bits ", path("run"), " --num 20 --json ", path("bits.json"),
