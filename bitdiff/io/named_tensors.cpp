@@ -1,5 +1,8 @@
 #include "bitdiff/io/named_tensors.h"
 
+#include <map>
+#include <string_view>
+
 #include <c10/core/GradMode.h>
 
 #include "bitdiff/base/error.h"
@@ -12,14 +15,18 @@ void assign(const std::string& where, const NamedTensors& from, const NamedTenso
     throw InputError(where, ": expected ", to.size(), " tensors, found ", from.size(),
                      "; the weights belong to another network");
   }
-  for (size_t i = 0; i < to.size(); ++i) {
-    if (from[i].first != to[i].first || from[i].second.sizes() != to[i].second.sizes()) {
-      throw InputError(where, ": tensor ", i, ": expected ", to[i].first, " ", to[i].second.sizes(),
-                       ", found ", from[i].first, " ", from[i].second.sizes(),
+  // A network may come to make its layers in another order than the one that wrote the file did.
+  std::map<std::string_view, Tensor> found;
+  for (const auto& [name, tensor] : from) found.emplace(name, tensor);
+  for (const auto& [name, tensor] : to) {
+    const auto at = found.find(name);
+    if (at == found.end() || at->second.sizes() != tensor.sizes()) {
+      throw InputError(where, ": expected ", name, " ", tensor.sizes(), ", found ",
+                       at == found.end() ? "none" : bitdiff::str(at->second.sizes()),
                        "; the weights belong to another network");
     }
   }
-  for (size_t i = 0; i < to.size(); ++i) to[i].second.copy_(from[i].second);
+  for (const auto& [name, tensor] : to) Tensor(tensor).copy_(found.at(name));
 }
 
 }  // namespace bitdiff

@@ -27,8 +27,8 @@ inline std::optional<uint64_t> bytes_of(IntArrayRef shape, uint64_t size) {
   return empty ? 0 : bound;
 }
 
-/// Copies `from` into `to`, name by name. Throws InputError that begins with `where` unless both
-/// have the same names and shapes.
+/// Copies `from` into `to` name by name, in whatever order. Throws InputError that begins with
+/// `where` unless both have the same names and shapes.
 void assign(const std::string& where, const NamedTensors& from, const NamedTensors& to);
 
 }  // namespace bitdiff

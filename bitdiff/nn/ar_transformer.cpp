@@ -23,7 +23,8 @@ class ArTransformer final : public NextToken {
       : tokens_(shape.categories, options.width, scope),
         start_(add_vectors(scope, "start", 1, options.width, 0.25)),
         positions_(add_vectors(scope, "positions", shape.length, options.width, 0.25)),
-        norm_out_(options.width, scope / "norm_out") {
+        norm_out_(options.width, scope / "norm_out"),
+        bias_out_(scope.add_filled("bias_out", {shape.categories}, 0)) {
     for (int64_t i = 0; i < options.layers; ++i)
       block_.emplace_back(TransformerBlock::Shape{.width = options.width,
                                                   .heads = options.heads,
@@ -66,7 +67,7 @@ class ArTransformer final : public NextToken {
     x = x + positions_.slice(0, position, end);
     for (size_t i = 0; i < block_.size(); ++i)
       x = block_[i].causal(x, cond.context, cache[i], cond.dropout);
-    return tokens_.logits(norm_out_(x)).to(at::kFloat);
+    return tokens_.logits(norm_out_(x), bias_out_).to(at::kFloat);
   }
 
  private:
@@ -75,6 +76,7 @@ class ArTransformer final : public NextToken {
   Tensor positions_;  // [length, width]
   std::vector<TransformerBlock> block_;
   LayerNorm norm_out_;
+  Tensor bias_out_;
 };
 
 class State final : public DecodeState {

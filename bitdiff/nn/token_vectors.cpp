@@ -20,8 +20,7 @@ TokenVectors::TokenVectors(int64_t categories, int64_t width, const Scope& scope
       // Logits are products with normalised vectors and start with deviation 1/2. So do the
       // vectors that go in, by a factor of sqrt(width) (Vaswani et al., 2017).
       embedding(
-          add_vectors(scope, "embedding", categories, width, 0.25 / static_cast<double>(width))),
-      bias_out(scope.add_filled("bias_out", {categories}, 0)) {}
+          add_vectors(scope, "embedding", categories, width, 0.25 / static_cast<double>(width))) {}
 
 Tensor TokenVectors::of(const Tensor& tokens) const {
   return at::embedding(embedding, tokens) * scale_in;
@@ -29,8 +28,8 @@ Tensor TokenVectors::of(const Tensor& tokens) const {
 
 Tensor TokenVectors::mean(const Tensor& p) const { return at::matmul(p, embedding) * scale_in; }
 
-Tensor TokenVectors::logits(const Tensor& state) const {
-  return at::linear(state, embedding, bias_out);
+Tensor TokenVectors::logits(const Tensor& state, const Tensor& bias) const {
+  return at::linear(state, embedding, bias);
 }
 
 }  // namespace bitdiff

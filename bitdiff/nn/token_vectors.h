@@ -18,12 +18,13 @@ Tensor add_vectors(const Scope& scope, const std::string& name, int64_t count, i
 struct TokenVectors {
   TokenVectors(int64_t categories, int64_t width, const Scope& scope);
 
-  Tensor of(const Tensor& tokens) const;     ///< int64 [B, L] -> [B, L, width].
-  Tensor mean(const Tensor& p) const;        ///< Probabilities [B, L, K] -> [B, L, width].
-  Tensor logits(const Tensor& state) const;  ///< Normalised [B, L, width] -> [B, L, K].
+  Tensor of(const Tensor& tokens) const;  ///< int64 [B, L] -> [B, L, width].
+  Tensor mean(const Tensor& p) const;     ///< Probabilities [B, L, K] -> [B, L, width].
+  /// Normalised [B, L, width] -> [B, L, K]. `bias`: [K].
+  Tensor logits(const Tensor& state, const Tensor& bias) const;
 
   double scale_in;
-  Tensor embedding, bias_out;  // [K, width], [K]
+  Tensor embedding;  // [K, width]
 };
 
 }  // namespace bitdiff

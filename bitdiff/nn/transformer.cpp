@@ -32,6 +32,7 @@ struct NoisyTokens {
   /// `analog`: the bits of each token, float32 [K, C].
   NoisyTokens(const Tensor& analog, int64_t width, const Scope& scope)
       : vectors(analog.size(0), width, scope),
+        bias_out(scope.add_filled("bias_out", {analog.size(0)}, 0)),
         codes(analog),
         prior(scope.add_filled("prior", {analog.size(0)}, 0)) {}
 
@@ -41,7 +42,10 @@ struct NoisyTokens {
         at::softmax(log_likelihood(codes.to(x_t.device()), x_t, gamma) + prior, -1));
   }
 
+  Tensor logits(const Tensor& state) const { return vectors.logits(state, bias_out); }
+
   TokenVectors vectors;
+  Tensor bias_out;
   Tensor codes;
   Tensor prior;  // Logits, learned.
 };
@@ -90,7 +94,7 @@ class Transformer final : public Denoiser {
     for (size_t i = 0; i < block_.size(); ++i)
       x = block_[i](x, time, seen.empty() ? Tensor() : seen[i], cond.dropout);
     x = norm_out_(x);
-    return (tokens_ ? tokens_->vectors.logits(x) : (*dense_out_)(x)).transpose(1, 2).contiguous();
+    return (tokens_ ? tokens_->logits(x) : (*dense_out_)(x)).transpose(1, 2).contiguous();
   }
 
   Condition look(const Condition& cond) const override {
