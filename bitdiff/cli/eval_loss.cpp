@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <functional>
 #include <iomanip>
 #include <iostream>
 #include <memory>
@@ -77,32 +78,44 @@ class Meter {
   int64_t num() const { return num_; }
   bool compares() const { return alone_ != nullptr; }
 
-  Losses at(double t) const {
+  /// At the middles of `times` equal parts of time. `done`: called after each batch.
+  std::vector<Losses> measure(int64_t times, const std::function<void(int64_t)>& done) const {
     const c10::NoGradGuard no_grad;
-    const double gamma = model_.process.gamma(t);
-    Losses mean{.t = t, .gamma = gamma};
+    std::vector<Losses> all;
+    for (int64_t i = 0; i < times; ++i) {
+      const double t = (static_cast<double>(i) + 0.5) / static_cast<double>(times);
+      all.push_back({.t = t, .gamma = model_.process.gamma(t)});
+    }
     for (int64_t begin = 0; begin < num_; begin += kBatch) {
-      std::vector<int64_t> rows;
-      for (int64_t i = begin; i < std::min(begin + kBatch, num_); ++i) {
-        rows.push_back(i * held_out_->size() / num_);
-      }
-      const auto batch = held_out_->get(rows);
-      const auto count = static_cast<int64_t>(rows.size());
-      const auto streams = Streams(seed_, rows, model_.parameters.device()).fork(Purpose::kEval);
+      const int64_t end = std::min(begin + kBatch, num_);
+      add_batch(begin, end, all);
+      done(end);
+    }
+    return all;
+  }
+
+ private:
+  /// Adds the share of the examples [begin, end) to each mean.
+  void add_batch(int64_t begin, int64_t end, std::vector<Losses>& means) const {
+    std::vector<int64_t> rows;
+    for (int64_t i = begin; i < end; ++i) rows.push_back(i * held_out_->size() / num_);
+    const auto batch = held_out_->get(rows);
+    const auto count = end - begin;
+    const auto streams = Streams(seed_, rows, model_.parameters.device()).fork(Purpose::kEval);
+    const auto cond = batch_condition(model_, batch, streams, /*dropout=*/false);
+    for (auto& mean : means) {
+      const auto gamma = at::full({count}, mean.gamma, at::kDouble);
       const auto loss = [&](const Process& process, const Denoiser& net, int64_t self_cond_rows) {
         return static_cast<double>(count) / static_cast<double>(num_) *
-               model_loss_at(model_, process, net, batch, at::full({count}, gamma, at::kDouble),
-                             streams, self_cond_rows)
+               model_loss_at(model_, process, net, batch, cond, gamma, streams, self_cond_rows)
                    .item<double>();
       };
       mean.first += loss(model_.process, *model_.net, 0);
       mean.second += loss(model_.process, *model_.net, count);
       if (alone_) mean.alone += loss(posterior_, *alone_, 0);
     }
-    return mean;
   }
 
- private:
   const Model& model_;
   std::shared_ptr<const Dataset> held_out_;
   uint64_t seed_;
@@ -110,16 +123,6 @@ class Meter {
   Process posterior_;
   std::unique_ptr<Denoiser> alone_;
 };
-
-std::vector<Losses> measure(const Meter& meter, int64_t times) {
-  Progress progress("loss", 0, times, "times", 1);
-  std::vector<Losses> all;
-  for (int64_t i = 0; i < times; ++i) {
-    all.push_back(meter.at((static_cast<double>(i) + 0.5) / static_cast<double>(times)));
-    progress.show(i + 1, "");
-  }
-  return all;
-}
 
 Losses mean_of(const std::vector<Losses>& all) {
   Losses mean;
@@ -175,7 +178,8 @@ int eval_loss(const Flags& flags) {
                      "= 0; train with more");
   }
   const Meter meter(model, open_split(data, train.seed), flags, train.seed);
-  const auto rows = measure(meter, flags.times);
+  Progress progress("loss", 0, meter.num(), "examples", 1);
+  const auto rows = meter.measure(flags.times, [&](int64_t done) { progress.show(done, ""); });
   std::cout << "checkpoint " << folder.string() << "\n"
             << "examples   " << meter.num() << " held out, seed " << train.seed << "\n"
             << "loss       "

@@ -29,10 +29,7 @@ Tensor moved(const Tensor& t, const Streams& streams) {
 
 Tensor model_loss(const Model& model, const Batch& batch, const Streams& streams,
                   int64_t self_cond_rows, bool dropout) {
-  std::optional<Streams> draws;
-  if (dropout) draws = streams;
-  const auto cond =
-      model.condition_of(moved(batch.label, streams), moved(batch.image, streams), draws);
+  const auto cond = batch_condition(model, batch, streams, dropout);
   if (model.next_token) {
     return ar_loss(*model.next_token, moved(batch.x, streams), cond,
                    {.eos = model.text_shape().eos});
@@ -42,12 +39,17 @@ Tensor model_loss(const Model& model, const Batch& batch, const Streams& streams
 }
 
 Tensor model_loss_at(const Model& model, const Process& process, const Denoiser& net,
-                     const Batch& batch, const Tensor& gamma, const Streams& streams,
-                     int64_t self_cond_rows) {
-  const auto cond =
-      model.condition_of(moved(batch.label, streams), moved(batch.image, streams), {});
+                     const Batch& batch, const Condition& cond, const Tensor& gamma,
+                     const Streams& streams, int64_t self_cond_rows) {
   return loss_at(process, net, batch.x, cond, gamma, streams, self_cond_rows,
                  weight_of(model, batch.x, streams));
+}
+
+Condition batch_condition(const Model& model, const Batch& batch, const Streams& streams,
+                          bool dropout) {
+  std::optional<Streams> draws;
+  if (dropout) draws = streams;
+  return model.condition_of(moved(batch.label, streams), moved(batch.image, streams), draws);
 }
 
 }  // namespace bitdiff

@@ -17,9 +17,15 @@ Tensor model_loss(const Model& model, const Batch& batch, const Streams& streams
                   int64_t self_cond_rows, bool dropout);
 
 /// The same of a denoiser at a level of noise for each row, gamma float64 [B] in (0, 1], and
-/// without dropout. `process` and `net` may be others than the model's own, over the same codec.
+/// without dropout. `cond`: of the batch (Model::condition_of). `process` and `net` may be others
+/// than the model's own, over the same codec.
 Tensor model_loss_at(const Model& model, const Process& process, const Denoiser& net,
-                     const Batch& batch, const Tensor& gamma, const Streams& streams,
-                     int64_t self_cond_rows);
+                     const Batch& batch, const Condition& cond, const Tensor& gamma,
+                     const Streams& streams, int64_t self_cond_rows);
+
+/// What the examples of a batch are conditioned on, on the device of `streams`; with dropout as in
+/// training, or without.
+Condition batch_condition(const Model& model, const Batch& batch, const Streams& streams,
+                          bool dropout);
 
 }  // namespace bitdiff
