@@ -72,8 +72,13 @@ class Study:
         return json.loads(figures.read_text())["scores"]
 
 
+def best_td(a, results, steps):
+    """That of the highest BLEU-4."""
+    return max(a.td, key=lambda td: statistics.mean(s["BLEU-4"] for s in results["bits", ("--steps", str(steps), "--td", td)]))
+
+
 def measure(study):
-    """{(kind, flags): [scores of each seed]}"""
+    """{(kind, flags): [scores of each seed]}; with --consensus only at the best td."""
     a = study.a
     seeds = range(a.seeds)
     kinds = ["bits"] if a.no_baseline else ["bits", "ar"]
@@ -82,8 +87,16 @@ def measure(study):
         cells += [("ar", ("--set", f"decode.method={method}")) for method in ("greedy", "beam")]
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         list(pool.map(lambda pair: study.model(*pair), [(kind, seed) for seed in seeds for kind in kinds]))
-        jobs = {cell: [pool.submit(study.score, cell[0], seed, cell[1]) for seed in seeds] for cell in cells}
-        return {cell: [job.result() for job in of_seeds] for cell, of_seeds in jobs.items()}
+
+        def score(cells):
+            jobs = {cell: [pool.submit(study.score, cell[0], seed, cell[1]) for seed in seeds] for cell in cells}
+            return {cell: [job.result() for job in of_seeds] for cell, of_seeds in jobs.items()}
+
+        results = score(cells)
+        if a.consensus > 1:
+            results |= score([("bits", ("--steps", str(s), "--td", best_td(a, results, s), "--consensus", str(a.consensus)))
+                              for s in a.steps])
+        return results
 
 
 def words_of(values, digits):
@@ -103,8 +116,11 @@ def tables(a, results):
     lines += [f"| {steps} | " + " | ".join(bleu(bits(steps, td)) for td in a.td) + " |" for steps in a.steps]
     rows = []
     for steps in a.steps:
-        best = max(a.td, key=lambda td: statistics.mean(s["BLEU-4"] for s in bits(steps, td)))
-        rows.append((f"bits, {steps} steps, td {best}", bits(steps, best)))
+        td = best_td(a, results, steps)
+        rows.append((f"bits, {steps} steps, td {td}", bits(steps, td)))
+        if a.consensus > 1:
+            rows.append((f"the same, the most agreed of {a.consensus}",
+                         results["bits", ("--steps", str(steps), "--td", td, "--consensus", str(a.consensus))]))
     rows += [(f"autoregressive, {flags[1].split('=')[1]}", scores) for (kind, flags), scores in results.items() if kind == "ar"]
     lines += ["", "| model | BLEU-4 | CIDEr | ROUGE-L |", "|---|---|---|---|"]
     for name, scores in rows:
@@ -121,6 +137,7 @@ def main():
     p.add_argument("--seeds", type=int, default=3)
     p.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20, 40])
     p.add_argument("--td", nargs="+", default=list(map(str, range(9))))
+    p.add_argument("--consensus", type=int, default=1, metavar="N", help="also at the best td, each caption out of N")
     p.add_argument("--vocab", type=int, default=4096)
     p.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     p.add_argument("--bits-set", action="append", default=[], metavar="SECTION.KEY=VALUE")

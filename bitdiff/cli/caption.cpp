@@ -23,6 +23,8 @@
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/io/image.h"
 #include "bitdiff/io/resize.h"
+#include "bitdiff/metrics/caption_consensus.h"
+#include "bitdiff/metrics/caption_words.h"
 #include "bitdiff/model/checkpoint.h"
 
 namespace bitdiff {
@@ -35,6 +37,7 @@ struct Flags {
   std::string captions;
   std::string path;
   int64_t num = 1;
+  int64_t consensus = 1;
   bool json = false;
   std::string out;
 };
@@ -116,6 +119,15 @@ std::vector<std::vector<std::string>> describe(Group& group, const Model& model,
   return captions;
 }
 
+/// Of each image the caption that is most like the others of it.
+void keep_consensus(std::vector<std::vector<std::string>>& captions) {
+  for (auto& of_image : captions) {
+    std::vector<CaptionWords> words;
+    for (const auto& text : of_image) words.push_back(caption_words(text, CaptionTokenizer::kPtb));
+    of_image = {of_image[find_consensus(words)]};
+  }
+}
+
 /// What people call an image: the file or else the number.
 std::string title_of(const ImageNames& names) {
   const auto file = names.find("file");
@@ -160,8 +172,9 @@ int caption(const Flags& flags) {
   const auto images = flags.split ? images_of_split(flags, folder, model.data)
                                   : images_of_files(flags.images, model.data);
   const auto group = join_group();
-  const auto captions = describe(*group, model, options, images, flags.num);
+  auto captions = describe(*group, model, options, images, std::max(flags.num, flags.consensus));
   if (!group->first()) return 0;
+  if (flags.consensus > 1) keep_consensus(captions);
   if (flags.out.empty()) {
     print(flags, images, captions);
     return 0;
@@ -194,10 +207,16 @@ Action add_caption(CLI::App& program) {
   command
       ->add_option("--path", flags->path, "with --split: other images than the run's (data.path)")
       ->type_name("PATH");
-  command->add_option("--num", flags->num, "captions of each image")
+  const auto many = CLI::Range(int64_t{1}, int64_t{1} << 20);
+  auto* num = command->add_option("--num", flags->num, "captions of each image");
+  num->type_name("N")->check(many)->capture_default_str();
+  command
+      ->add_option("--consensus", flags->consensus,
+                   "draw N captions of each image and keep the one most like the others: better on "
+                   "average, N times the work")
       ->type_name("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
-      ->capture_default_str();
+      ->check(many)
+      ->excludes(num);
   command->add_flag("--json", flags->json, "print an object a line: image, captions");
   command
       ->add_option("--out", flags->out,

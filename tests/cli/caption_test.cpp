@@ -63,6 +63,18 @@ TEST_F(CaptionProgram, DescribesAnImageOfOnesOwn) {
   EXPECT_FALSE(std::getline(lines, line));
 }
 
+TEST_F(CaptionProgram, KeepsOneOfTheCaptionsItDrew) {
+  ASSERT_EQ(train("run", "transformer", "--set sample.steps=2"), 0) << said_;
+  const auto caption = str("caption ", path("run"), " ", path("own.png"), " --json ");
+  ASSERT_EQ(run(caption + "--num 5"), 0) << said_;
+  const auto drawn = nlohmann::json::parse(printed_)["captions"];
+  ASSERT_EQ(run(caption + "--consensus 5"), 0) << said_;
+  const auto kept = nlohmann::json::parse(printed_)["captions"];
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_EQ(std::count(drawn.begin(), drawn.end(), kept[0]), 1) << kept << drawn;
+  EXPECT_EQ(run(caption + "--consensus 5 --num 5"), 2);
+}
+
 TEST_F(CaptionProgram, WritesWhatEvalCaptionsScores) {
   for (const std::string network : {"transformer", "ar_transformer"}) {
     ASSERT_EQ(train(network, network), 0) << said_;

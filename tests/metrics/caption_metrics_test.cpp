@@ -9,6 +9,7 @@
 #include "bitdiff/base/error.h"
 #include "bitdiff/metrics/caption_bleu.h"
 #include "bitdiff/metrics/caption_cider.h"
+#include "bitdiff/metrics/caption_consensus.h"
 #include "bitdiff/metrics/caption_rouge.h"
 #include "bitdiff/metrics/caption_words.h"
 
@@ -24,6 +25,26 @@ CaptionPair pair(const std::string& candidate, const std::vector<std::string>& r
   CaptionPair result{words(candidate), {}};
   for (const auto& reference : references) result.references.push_back(words(reference));
   return result;
+}
+
+TEST(Likeness, IsTheMeanF1OfNgrams) {
+  const auto alike = [](const std::string& a, const std::string& b) {
+    return likeness(count_ngrams(words(a)), count_ngrams(words(b)));
+  };
+  EXPECT_DOUBLE_EQ(alike("a dog runs fast", "a dog runs fast"), 1);
+  // Both have "a", "dog" and "runs" once, "a dog", "dog runs" and "a dog runs".
+  EXPECT_DOUBLE_EQ(alike("a dog runs fast", "a a dog runs far"),
+                   (6.0 / 9 + 4.0 / 7 + 2.0 / 5 + 0) / 4);
+  EXPECT_EQ(alike("a dog", "two cats"), 0);
+  EXPECT_EQ(alike("", ""), 0);
+}
+
+TEST(Consensus, IsTheCaptionMostLikeTheOthers) {
+  EXPECT_EQ(find_consensus({words("two cats"), words("a dog runs in snow"), words("a dog runs"),
+                            words("the dog runs")}),
+            2U);
+  EXPECT_EQ(find_consensus({words("a"), words("b")}), 0U);
+  EXPECT_EQ(find_consensus({words(""), words("a dog"), words("a cat")}), 1U);
 }
 
 TEST(Bleu, OfTheCaptionsOfAPersonIsOne) {
