@@ -16,8 +16,11 @@
 namespace bitdiff::kernels::cpu {
 namespace {
 
-constexpr int64_t kBlock = 96;    // Rows of x that a thread takes at a time.
-constexpr int64_t kChunk = 2048;  // Rows of x that one sum of a weight gradient covers.
+constexpr int64_t kBlock = 96;     // Rows of x that a thread takes at a time.
+constexpr int64_t kChunk = 2048;   // Rows of x that one sum of a weight gradient covers.
+constexpr int64_t kDepth = 128;    // Rows of these that are packed at a time,
+constexpr int64_t kOutputs = 512;  // so many columns of dy
+constexpr int64_t kInputs = 512;   // and of x: they stay in the second-level cache.
 
 int64_t width_of(const Tensor& x) { return x.size(-1); }
 int64_t rows_of(const Tensor& x) { return width_of(x) == 0 ? 0 : x.numel() / width_of(x); }
@@ -28,6 +31,51 @@ Tensor floats(int64_t count) { return at::empty({count}, at::kFloat); }
 BITDIFF_VECTORS void add_rows(const float* x, int64_t rows, int64_t width, float* __restrict sums) {
   for (int64_t row = 0; row < rows; ++row, x += width)
     for (int64_t c = 0; c < width; ++c) sums[c] += x[c];
+}
+
+// C[rows of dy's columns, columns of x's] = dy^T x over `depth` rows. Both are packed: rows that
+// lie a power of two apart would share a few sets of the cache.
+struct OuterProduct {
+  const float* dy;
+  int64_t dy_row;
+  const float* x;
+  int64_t x_row;
+  float* c;
+  int64_t c_row;
+  int64_t rows;
+  int64_t columns;
+  int64_t depth;
+};
+
+// Columns of x that a job of a weight gradient takes: as many for each thread, where they suffice.
+int64_t columns_of_job(int64_t width, int64_t other_jobs) {
+  const int64_t panels = divide_up(width, kPanel), threads = at::get_num_threads();
+  int64_t parts = divide_up(width, kInputs);
+  while (parts < panels && other_jobs * parts % threads != 0) ++parts;
+  return divide_up(panels, parts) * kPanel;
+}
+
+void multiply(const OuterProduct& p) {
+  std::vector<float> a(kDepth * p.rows), b(kDepth * kPanel);
+  for (int64_t k = 0; k < p.depth; k += kDepth) {
+    const int64_t depth = std::min(kDepth, p.depth - k);
+    for (int64_t i = 0; i < depth; ++i)
+      std::copy_n(p.dy + (k + i) * p.dy_row, p.rows, a.data() + i * p.rows);
+    for (int64_t column = 0; column < p.columns; column += kPanel) {
+      const int64_t columns = panel_columns(p.columns, column);
+      pack(p.x + k * p.x_row + column, p.x_row, depth, columns, b.data());
+      multiply_transposed({.a = a.data(),
+                           .a_row = p.rows,
+                           .b = b.data(),
+                           .b_row = columns,
+                           .c = p.c + column,
+                           .c_row = p.c_row,
+                           .rows = p.rows,
+                           .columns = columns,
+                           .depth = depth,
+                           .add = k > 0});
+    }
+  }
 }
 
 }  // namespace
@@ -98,23 +146,25 @@ Tensor linear_weight_gradient(const Tensor& dy, const std::vector<Tensor>& x) {
   const int64_t outputs = width_of(dy), rows = rows_of(dy);
   const int64_t chunks = std::max<int64_t>(divide_up(rows, kChunk), 1);
   const auto sums = at::empty({chunks, outputs, inputs}, dy.options());
+  const int64_t high = divide_up(outputs, kOutputs);
   int64_t before = 0;
   for (const auto& part : x) {
-    const int64_t width = width_of(part), panels = divide_up(width, kPanel);
-    at::parallel_for(0, chunks * panels, 1, [&](int64_t begin, int64_t end) {
+    const int64_t width = width_of(part), columns = columns_of_job(width, chunks * high);
+    const int64_t wide = divide_up(width, columns);
+    at::parallel_for(0, chunks * high * wide, 1, [&](int64_t begin, int64_t end) {
       for (int64_t job = begin; job < end; ++job) {
-        const int64_t chunk = job / panels, first = chunk * kChunk;
-        const int64_t column = job % panels * kPanel;
-        multiply_transposed(
-            {.a = dy.const_data_ptr<float>() + first * outputs,
-             .a_row = outputs,
-             .b = part.const_data_ptr<float>() + first * width + column,
-             .b_row = width,
-             .c = sums.mutable_data_ptr<float>() + chunk * outputs * inputs + before + column,
-             .c_row = inputs,
-             .rows = outputs,
-             .columns = panel_columns(width, column),
-             .depth = std::min(kChunk, rows - first)});
+        const int64_t chunk = job / (high * wide), first = chunk * kChunk;
+        const int64_t output = job / wide % high * kOutputs, input = job % wide * columns;
+        multiply({.dy = dy.const_data_ptr<float>() + first * outputs + output,
+                  .dy_row = outputs,
+                  .x = part.const_data_ptr<float>() + first * width + input,
+                  .x_row = width,
+                  .c = sums.mutable_data_ptr<float>() + (chunk * outputs + output) * inputs +
+                       before + input,
+                  .c_row = inputs,
+                  .rows = std::min(kOutputs, outputs - output),
+                  .columns = std::min(columns, width - input),
+                  .depth = std::min(kChunk, rows - first)});
       }
     });
     before += width;

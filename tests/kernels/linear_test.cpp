@@ -57,6 +57,18 @@ TEST(Linear, FastTwinAndItsGradientsEqualTheReference) {
   }
 }
 
+TEST(Linear, AWeightGradientOfManyBlocksEqualsTheReference) {
+  at::manual_seed(0);
+  const std::vector<Tensor> tensors{at::randn({2100, 560}), at::randn({2100, 32}),
+                                    at::randn({1040, 592}), at::randn({1040})};
+  expect_equal(linear, reference::linear, tensors);
+  const auto some = run(linear, tensors, at::kFloat);
+  const int threads = at::get_num_threads();
+  at::set_num_threads(threads + 2);
+  EXPECT_TRUE(run(linear, tensors, at::kFloat)[3].equal(some[3]));
+  at::set_num_threads(threads);
+}
+
 TEST(Linear, FastTwinOfPixelsEqualsTheReference) {
   at::manual_seed(0);
   const auto image = [](int64_t channels) {
