@@ -7,8 +7,8 @@
 
 namespace bitdiff {
 
-/// How alike two captions are, 0 to 1: the F1 of their n-grams, mean over n = 1 to 4. 0 where one of
-/// them has no words.
+/// How alike two captions are, 0 to 1: the F1 of their n-grams, mean over n = 1 to 4. 0 where one
+/// of them has no words.
 double likeness(const NgramCounts& a, const NgramCounts& b);
 
 /// Which of several captions of one image is most like the others, the first of equals: what is

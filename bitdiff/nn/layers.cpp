@@ -17,6 +17,7 @@
 #include "bitdiff/kernels/attention.h"
 #include "bitdiff/kernels/conv3x3.h"
 #include "bitdiff/kernels/group_norm.h"
+#include "bitdiff/kernels/layer_norm.h"
 #include "bitdiff/kernels/linear.h"
 
 namespace bitdiff {
@@ -113,6 +114,10 @@ LayerNorm::LayerNorm(int64_t width, const Scope& scope)
 
 Tensor LayerNorm::operator()(const Tensor& x) const {
   return at::layer_norm(x, weight.sizes(), weight, bias, 1e-6);
+}
+
+Tensor LayerNorm::operator()(const Tensor& x, const Tensor& gain, const Tensor& shift) const {
+  return kernels::layer_norm(x, weight * gain, at::addcmul(shift, bias, gain));
 }
 
 SelfAttention::SelfAttention(int64_t channels, int64_t head_count, const Scope& scope)

@@ -74,6 +74,8 @@ struct GroupNorm {
 struct LayerNorm {
   LayerNorm(int64_t width, const Scope& scope);
   Tensor operator()(const Tensor& x) const;  ///< [..., D] -> the same.
+  /// The same of x [B, L, D], times `gain` plus `shift`, both [B, D].
+  Tensor operator()(const Tensor& x, const Tensor& gain, const Tensor& shift) const;
 
   Tensor weight, bias;
 };

@@ -3,7 +3,6 @@
 #include <vector>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/gelu.h>
@@ -30,8 +29,8 @@ BlockNorm::BlockNorm(int64_t width, bool timed, const Scope& scope) : norm(width
 
 Tensor BlockNorm::operator()(const Tensor& x, const Tensor& time) const {
   if (!scale_shift) return norm(x);
-  const auto modulation = (*scale_shift)(time).unsqueeze(1).chunk(2, -1);
-  return at::addcmul(modulation[1], norm(x), 1 + modulation[0]);
+  const auto modulation = (*scale_shift)(time).chunk(2, -1);
+  return norm(x, 1 + modulation[0], modulation[1]);
 }
 
 TransformerBlock::TransformerBlock(const Shape& sizes, const Scope& scope)
