@@ -84,7 +84,7 @@ int features(const Flags& flags) {
   check_out(flags.out);
   const auto data = open_dataset(options.data);
   const auto split = split_holdout(data, options.train.seed, options.data.holdout);
-  FeatureTrainer trainer(options.train, options.net, split.train, options.data.flip);
+  FeatureTrainer trainer(options.train, options.net, split.train, options.data.passes());
   const bool labelled = split.train->info().classes > 0;
   std::cerr << "training " << trainer.net().parameters().count() << " parameters on "
             << split.train->size() << " examples to know " << trainer.net().classes()

@@ -215,7 +215,7 @@ int train(const Flags& flags) {
   auto model = make_model(options.model, split.train->info(), options.train.seed, device);
   if (!flags.resume) load_pretrained(options.model.encoder, model);
   const auto group = join_group();
-  Trainer trainer(options.train, model, split.train, options.data.flip, *group);
+  Trainer trainer(options.train, model, split.train, options.data.passes(), *group);
 
   std::optional<RunFolder> folder;
   if (group->first()) {

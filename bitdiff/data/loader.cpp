@@ -1,6 +1,7 @@
 #include "bitdiff/data/loader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/base/random.h"
@@ -35,6 +36,24 @@ void mirror_some(const Tensor& x, const Tensor& coins) {
 }
 
 }  // namespace
+
+std::vector<int64_t> nearly_in_order(int64_t seed, int64_t epoch, int64_t n, int64_t window) {
+  TORCH_CHECK(window > 0, "expected a window of 1 or more, got ", window);
+  std::vector<int64_t> in_runs;
+  for (const int64_t run : permutation(seed, Purpose::kOrder, epoch, (n + window - 1) / window))
+    for (int64_t i = run * window; i < std::min((run + 1) * window, n); ++i) in_runs.push_back(i);
+  // Places move by a random part of the window; no two that lie farther apart change their order.
+  const auto moved = Streams(seed, {epoch}).fork(Purpose::kOrder, 1).uniform({1, n});
+  std::vector<std::pair<double, int64_t>> places;
+  for (int64_t i = 0; i < n; ++i) {
+    const auto part = static_cast<double>(moved.const_data_ptr<float>()[i]);
+    places.emplace_back(static_cast<double>(i) + part * static_cast<double>(window), in_runs[i]);
+  }
+  std::sort(places.begin(), places.end());
+  std::vector<int64_t> order;
+  for (const auto& [place, number] : places) order.push_back(number);
+  return order;
+}
 
 Loader::Loader(std::shared_ptr<const Dataset> dataset, const LoaderOptions& options)
     : dataset_(std::move(dataset)), options_(options) {
@@ -97,8 +116,11 @@ Loader::Order Loader::order_of(int64_t epoch) {
   const std::lock_guard lock(mutex_);
   auto& order = orders_[epoch];
   if (!order) {
+    const int64_t seed = options_.seed, window = options_.window;
+    const int64_t size = dataset_->size();
     order = std::make_shared<const std::vector<int64_t>>(
-        permutation(options_.seed, Purpose::kOrder, epoch, dataset_->size()));
+        window > 0 && window < size ? nearly_in_order(seed, epoch, size, window)
+                                    : permutation(seed, Purpose::kOrder, epoch, size));
   }
   auto result = order;
   constexpr size_t kMostKept = 4;

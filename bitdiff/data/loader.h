@@ -11,13 +11,25 @@
 
 namespace bitdiff {
 
+/// How a training run goes through its examples.
+struct PassOptions {
+  bool flip = false;   ///< Mirror half of them, or of the images they describe.
+  int64_t window = 0;  ///< Shuffle so many at a time (nearly_in_order); 0: all.
+};
+
 struct LoaderOptions {
   int64_t batch = 64;  ///< Examples a step, over all pieces.
   int64_t seed = 0;
   bool flip = false;     ///< Mirror half of the examples, or of the images (pixels) they describe,
                          ///< along their last axis.
+  int64_t window = 0;    ///< See PassOptions.
   bool prefetch = true;  ///< Read the same piece of the next step on another thread meanwhile.
 };
+
+/// A permutation of 0 .. n-1, a function of (seed, epoch) alone, that reads them nearly in order,
+/// as a shuffle buffer of `window` does: runs of `window` numbers come in random order, and then
+/// each number at most `window` places before or behind its own.
+std::vector<int64_t> nearly_in_order(int64_t seed, int64_t epoch, int64_t n, int64_t window);
 
 /// The batches of a training run. What step s sees is a function of (seed, s) alone: row r of the
 /// batch is number p = s * batch + r of an endless row of examples, in which every N make a

@@ -9,6 +9,7 @@
 #include "bitdiff/data/caption_source.h"
 #include "bitdiff/data/cifar.h"
 #include "bitdiff/data/dataset.h"
+#include "bitdiff/data/loader.h"
 #include "bitdiff/data/split.h"
 
 namespace bitdiff {
@@ -41,8 +42,11 @@ struct DataOptions {
   std::string captions;
   std::string split;
   bool flip = false;          ///< For the loader.
+  int64_t window = 0;         ///< For the loader.
   int64_t holdout = 0;        ///< For open_split.
   std::string holdout_split;  ///< For open_split.
+
+  PassOptions passes() const { return {.flip = flip, .window = window}; }
 
   template <class Visitor>
   void visit(Visitor& v) {
@@ -70,6 +74,8 @@ struct DataOptions {
     v.text("captions", captions, "captions: file of the records, a .jsonl or .json");
     v.text("split", split, "captions: only records of this split; empty: all");
     v.flag("flip", flip, "mirror half of the training examples, or of the images they describe");
+    v.number("window", window, at_least(0),
+             "examples that are shuffled at a time, so that reading runs nearly in order; 0: all");
     v.number("holdout", holdout, at_least(0), "examples kept out of training to test on");
     v.text("holdout_split", holdout_split,
            "captions: the split to take these from; empty: the one that is trained on");

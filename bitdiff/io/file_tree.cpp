@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <unistd.h>
+#include <unordered_map>
+#include <utility>
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/io/file.h"
@@ -79,11 +81,59 @@ class Tar final : public FileTree {
   std::vector<std::string> names_;
 };
 
+// Tars of which each file is read when it is asked for.
+class Shards final : public FileTree {
+ public:
+  Shards(const fs::path& folder, const std::vector<std::string>& tars, const Wanted& wanted) {
+    for (const auto& tar : tars) {
+      for (auto& member : list_tar(tars_.emplace_back(folder / tar), wanted)) {
+        names_.push_back(member.name);
+        if (!places_.emplace(names_.back(), Place{tars_.size() - 1, std::move(member)}).second) {
+          throw InputError(tars_.back().string(), ": ", printable(names_.back()),
+                           ": expected a name of its own, found the same in ",
+                           describe(names_.back()));
+        }
+      }
+    }
+  }
+
+  const std::vector<std::string>& names() const override { return names_; }
+  std::string read(const std::string& name) const override {
+    const auto& place = places_.at(name);
+    return read_tar_member(tars_[place.tar], place.member, kMostBytes);
+  }
+  std::string describe(const std::string& name) const override {
+    return tars_[places_.at(name).tar].string() + ": " + printable(name);
+  }
+
+ private:
+  struct Place {
+    size_t tar;
+    TarMember member;
+  };
+
+  std::vector<fs::path> tars_;
+  std::vector<std::string> names_;
+  std::unordered_map<std::string, Place> places_;
+};
+
+bool is_tar_below(const std::string& name) {
+  return name.ends_with(".tar") && name.find('/') == std::string::npos;
+}
+
+std::unique_ptr<const FileTree> open_folder(const fs::path& folder, const Wanted& wanted) {
+  auto files = std::make_unique<Folder>(folder, wanted);
+  const auto tars =
+      files->names().empty() ? names_below(folder, is_tar_below) : std::vector<std::string>();
+  if (tars.empty()) return files;
+  return std::make_unique<Shards>(folder, tars, wanted);
+}
+
 }  // namespace
 
 std::unique_ptr<const FileTree> open_file_tree(const fs::path& root, const Wanted& wanted) {
   std::error_code unreadable;  // Which opening it as a file says better.
-  if (fs::is_directory(root, unreadable)) return std::make_unique<Folder>(root, wanted);
+  if (fs::is_directory(root, unreadable)) return open_folder(root, wanted);
   return std::make_unique<Tar>(root, wanted);
 }
 

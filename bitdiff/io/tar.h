@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace bitdiff {
 
@@ -20,5 +21,21 @@ using NamedBytes = std::map<std::string, std::string>;
 /// when the wanted members have more than `most` bytes together.
 NamedBytes read_tar(const std::filesystem::path& path,
                     const std::function<bool(const std::string&)>& wanted, uint64_t most);
+
+/// A file in a plain tar.
+struct TarMember {
+  std::string name;
+  int64_t at;  ///< Where its header begins, in bytes.
+};
+
+/// The files of a plain tar whose names `wanted` accepts, in the order in which they lie there.
+/// Throws InputError as read_tar does, and for a compressed tar.
+std::vector<TarMember> list_tar(const std::filesystem::path& path,
+                                const std::function<bool(const std::string&)>& wanted);
+
+/// The bytes of one of them, at most `most`. Throws InputError, also where the tar is not the one
+/// that was listed any more.
+std::string read_tar_member(const std::filesystem::path& path, const TarMember& member,
+                            uint64_t most);
 
 }  // namespace bitdiff

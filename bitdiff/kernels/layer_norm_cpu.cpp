@@ -104,8 +104,8 @@ LayerNorm layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias) 
       norm.mean.mutable_data_ptr<float>()[i] = row.mean;
       norm.rstd.mutable_data_ptr<float>()[i] = row.rstd;
       const int64_t of_batch = i / length * width;
-      apply(row, weight.const_data_ptr<float>() + of_batch,
-            bias.const_data_ptr<float>() + of_batch, norm.y.mutable_data_ptr<float>() + i * width);
+      apply(row, weight.const_data_ptr<float>() + of_batch, bias.const_data_ptr<float>() + of_batch,
+            norm.y.mutable_data_ptr<float>() + i * width);
     }
   });
   return norm;

@@ -67,11 +67,13 @@ void each_batch(const Dataset& data, const Use& use) {
 }  // namespace
 
 FeatureTrainer::FeatureTrainer(const FeatureTrainOptions& options, const SmallNetOptions& net,
-                               std::shared_ptr<const Dataset> data, bool flip)
+                               std::shared_ptr<const Dataset> data, const PassOptions& passes)
     : options_(options),
       labelled_(data->info().classes > 0),
-      loader_(with_classes(std::move(data)),
-              {.batch = options.batch, .seed = options.seed, .flip = flip}),
+      loader_(with_classes(std::move(data)), {.batch = options.batch,
+                                              .seed = options.seed,
+                                              .flip = passes.flip,
+                                              .window = passes.window}),
       net_(net, loader_.dataset().info().classes, static_cast<uint64_t>(options.seed)),
       adam_(options.adam, net_.parameters().named()) {
   if (options.augment.shift >= net.size) {

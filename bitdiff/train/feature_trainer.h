@@ -41,7 +41,7 @@ class FeatureTrainer {
  public:
   /// `data`: pictures (see is_picture). Throws UsageError when they are none.
   FeatureTrainer(const FeatureTrainOptions& options, const SmallNetOptions& net,
-                 std::shared_ptr<const Dataset> data, bool flip);
+                 std::shared_ptr<const Dataset> data, const PassOptions& passes);
 
   /// One update; returns the loss. Throws NumbersError when loss or gradient is not finite.
   double update();

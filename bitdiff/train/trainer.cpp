@@ -47,11 +47,14 @@ double lr_at(int64_t step, const TrainOptions& options) {
 }
 
 Trainer::Trainer(const TrainOptions& options, Model& model, std::shared_ptr<const Dataset> data,
-                 bool flip, Group& group)
+                 const PassOptions& passes, Group& group)
     : options_(options),
       model_(model),
       group_(group),
-      loader_(std::move(data), {.batch = options.batch, .seed = options.seed, .flip = flip}),
+      loader_(std::move(data), {.batch = options.batch,
+                                .seed = options.seed,
+                                .flip = passes.flip,
+                                .window = passes.window}),
       gradient_sum_(group, model.parameters.tensors()),
       adam_(options.adam, model.parameters.named()),
       ema_(options.ema, model.parameters.named()) {

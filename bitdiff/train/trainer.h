@@ -66,8 +66,8 @@ class Trainer {
   /// `model`, the same everywhere, and `group` must live as long. Throws UsageError unless the
   /// processes, times accumulate, divide batch, or where several have their parameters elsewhere
   /// than on the CPU.
-  Trainer(const TrainOptions& options, Model& model, std::shared_ptr<const Dataset> data, bool flip,
-          Group& group);
+  Trainer(const TrainOptions& options, Model& model, std::shared_ptr<const Dataset> data,
+          const PassOptions& passes, Group& group);
 
   struct Update {
     double loss = 0;

@@ -1,7 +1,9 @@
 #include "bitdiff/data/loader.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
@@ -68,6 +70,37 @@ TEST(Loader, ShowsEveryExampleOnceAnEpochInAnOrderOfItsOwn) {
   EXPECT_EQ(std::set<int64_t>(second.begin(), second.end()).size(), 10U);
   EXPECT_NE(first, second);
   EXPECT_NE(labels_of(Loader(counted(10), {.batch = 10, .seed = 2}).get(0)), first);
+}
+
+TEST(NearlyInOrder, IsAShuffledWholeOfRunsThatMixWithTheirNeighboursAlone) {
+  constexpr int64_t kSize = 1003, kWindow = 50;
+  const auto order = nearly_in_order(3, 7, kSize, kWindow);
+  EXPECT_EQ(order, nearly_in_order(3, 7, kSize, kWindow));
+  EXPECT_NE(order, nearly_in_order(3, 8, kSize, kWindow));
+  EXPECT_NE(order, nearly_in_order(4, 7, kSize, kWindow));
+  EXPECT_EQ(std::set<int64_t>(order.begin(), order.end()).size(), static_cast<size_t>(kSize));
+  EXPECT_EQ(*std::max_element(order.begin(), order.end()), kSize - 1);
+  // At any time three runs are being read at most, and each of them is read but once.
+  std::map<int64_t, std::pair<int64_t, int64_t>> read;  // First and last place of each run.
+  for (int64_t i = 0; i < kSize; ++i) {
+    const auto place = read.emplace(order[i] / kWindow, std::pair(i, i)).first;
+    place->second.second = i;
+  }
+  EXPECT_EQ(read.size(), 21U);
+  for (const auto& [run, places] : read)
+    EXPECT_LE(places.second - places.first, 3 * kWindow) << run;
+  int64_t moved = 0;
+  for (int64_t i = 1; i < kSize; ++i) moved += order[i] != order[i - 1] + 1 ? 1 : 0;
+  EXPECT_GT(moved, kSize * 9 / 10);  // It is shuffled inside of a run too.
+}
+
+TEST(Loader, ReadsNearlyInOrderWhereAWindowIsAskedFor) {
+  Loader loader(counted(100), {.batch = 100, .seed = 5, .window = 10});
+  EXPECT_EQ(labels_of(loader.get(0)), nearly_in_order(5, 0, 100, 10));
+  EXPECT_EQ(labels_of(loader.get(1)), nearly_in_order(5, 1, 100, 10));
+  Loader wide(counted(100), {.batch = 100, .seed = 5, .window = 100});
+  EXPECT_EQ(labels_of(wide.get(0)),
+            labels_of(Loader(counted(100), {.batch = 100, .seed = 5}).get(0)));
 }
 
 TEST(Loader, TakesManyEpochsInOneBatchOfFewExamples) {

@@ -214,6 +214,16 @@ TEST_F(ImageFolders, AreTheSameInATar) {
   }
 }
 
+TEST_F(ImageFolders, AreTheSameInManyTars) {
+  const TarEntry first{"a/1.PNG", read_file(folder_ / "a/1.PNG")};
+  const TarEntry second{"b/10.png", read_file(folder_ / "b/10.png")};
+  const TarEntry third{"b/2.png", read_file(folder_ / "b/2.png")};
+  folder_.write("tars/0.tar", tar_of({first}));
+  folder_.write("tars/1.tar", tar_of({second, third}));
+  const ImageOptions options{.size = 4, .labels = "folders"};
+  expect_same(*open_images(folder_.path(), options), *open_images(folder_ / "tars", options), 1);
+}
+
 TEST_F(ImageFolders, MayHoldTheFileOfLabelsToo) {
   folder_.write("c/labels.txt", "b/2.png 4\nb/10.png 2\na/1.PNG 0\n");
   const auto outside = folder_.write("labels.txt", "b/2.png 9\nb/10.png 2\na/1.PNG 0\n");

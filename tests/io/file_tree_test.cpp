@@ -17,6 +17,7 @@ namespace {
 constexpr uint64_t kMost = uint64_t{1} << 40;
 
 bool every(const std::string&) { return true; }
+bool no_tars(const std::string& name) { return !name.ends_with(".tar"); }
 
 NamedBytes read(const std::string& bytes, uint64_t most = kMost) {
   const TemporaryFolder folder;
@@ -154,6 +155,62 @@ TEST(FileTree, GivesTheSameFilesInTheSameOrderFromFolderAndTar) {
   EXPECT_EQ(from_tar->read("b/2"), "b/2");
   EXPECT_EQ(from_folder->describe("b/2"), (folder / "tree/b/2").string());
   EXPECT_EQ(from_tar->describe("b/2"), (folder / "tree.tar").string() + ": b/2");
+}
+
+TEST(Shards, GiveTheirFilesInTheOrderInWhichTheyLie) {
+  const TemporaryFolder folder;
+  const std::string letters = "\xc3\xa9.png", record = "path=" + letters + "\n";
+  folder.write("s/1.tar",
+               tar_of({{"b", "of 1"}, {"./a/x", std::string(1300, 'x')}, {"skipped", ""}}));
+  folder.write("s/0.tar", tar_of({{"c", "of 0"},
+                                  {"attributes", str(record.size() + 3, " ", record), 'x'},
+                                  {"?.png", "beside attributes"},
+                                  {"empty", ""}}));
+  const auto wanted = [](const std::string& name) { return name != "skipped" && no_tars(name); };
+  const auto files = open_file_tree(folder / "s", wanted);
+  EXPECT_EQ(files->names(), (std::vector<std::string>{"c", letters, "empty", "b", "a/x"}));
+  EXPECT_EQ(files->read("a/x"), std::string(1300, 'x'));
+  EXPECT_EQ(files->read("c"), "of 0");
+  EXPECT_EQ(files->read(letters), "beside attributes");
+  EXPECT_EQ(files->read("empty"), "");
+  EXPECT_EQ(files->describe("b"), (folder / "s/1.tar").string() + ": b");
+}
+
+TEST(Shards, AreRefusedWhereTheyDoNotFit) {
+  const auto small = compressed(tar_of({{"b", "x"}}), ARCHIVE_FILTER_GZIP);
+  const TemporaryFolder folder;
+  const auto refusal_of_shards = [&] {
+    return refusal(ErrorKind::kInput, [&] { open_file_tree(folder / "s", no_tars); });
+  };
+  folder.write("s/0.tar", tar_of({{"a", "x"}}));
+  folder.write("s/1.tar", tar_of({{"b", "x"}, {"a", "y"}}));
+  expect_contains(refusal_of_shards(), "1.tar: a: expected a name of its own, found the same in");
+  expect_contains(refusal_of_shards(), "s/0.tar: a");
+  folder.write("s/1.tar", small);
+  expect_contains(refusal_of_shards(), "1.tar: expected a plain tar among several");
+  folder.write("s/1.tar", tar_of({{"../b", "x"}}));
+  expect_contains(refusal_of_shards(), "expected a relative name without \"..\"");
+}
+
+TEST(Shards, AreNotLookedIntoBesideFiles) {
+  const TemporaryFolder folder;
+  folder.write("s/0.tar", tar_of({{"a", "x"}}));
+  folder.write("s/loose", "z");
+  EXPECT_EQ(open_file_tree(folder / "s", no_tars)->names(), std::vector<std::string>{"loose"});
+}
+
+TEST(Shards, ThatChangeWhileInUseAreNoticed) {
+  const TemporaryFolder folder;
+  folder.write("s/0.tar", tar_of({{"a", "x"}, {"b", std::string(600, 'y')}}));
+  const auto files = open_file_tree(folder / "s", no_tars);
+  const auto refusal_of_b = [&] { return refusal(ErrorKind::kInput, [&] { files->read("b"); }); };
+  folder.write("s/0.tar", tar_of({{"a", std::string(600, 'x')}, {"b", "y"}}));
+  expect_contains(refusal_of_b(), "0.tar: b: is not where it was");
+  folder.write("s/0.tar",
+               open_ended_tar({{"a", "x"}, {"b", std::string(600, 'y')}}).substr(0, 1700));
+  expect_contains(refusal_of_b(), "0.tar: b: cannot be unpacked");
+  std::filesystem::remove(folder / "s/0.tar");
+  expect_contains(refusal_of_b(), "0.tar: b: cannot be read: ");
 }
 
 TEST(FileTree, OfNothingIsRefused) {

@@ -40,7 +40,7 @@ double train(FeatureTrainer& trainer, int64_t steps) {
 
 TEST(FeatureTrainer, LearnsToTellClassesApart) {
   const auto held_out = stripes(100, 2, true);
-  FeatureTrainer trainer(kTrain, kNet, stripes(64, 1, true), false);
+  FeatureTrainer trainer(kTrain, kNet, stripes(64, 1, true), {});
   EXPECT_LT(trainer.accuracy(*held_out), 0.9);
   train(trainer, 60);
   EXPECT_EQ(trainer.accuracy(*held_out), 1);
@@ -48,7 +48,7 @@ TEST(FeatureTrainer, LearnsToTellClassesApart) {
 
 TEST(FeatureTrainer, LearnsToKnowImagesAgain) {
   const auto held_out = stripes(50, 2, false);
-  FeatureTrainer trainer(kTrain, kNet, stripes(64, 1, false), false);
+  FeatureTrainer trainer(kTrain, kNet, stripes(64, 1, false), {});
   EXPECT_EQ(trainer.net().classes(), 64);
   const double before = trainer.accuracy(*held_out);
   train(trainer, 60);
@@ -60,7 +60,7 @@ TEST(FeatureTrainer, IsAFunctionOfItsSeed) {
   const auto loss = [](int64_t seed) {
     auto options = kTrain;
     options.seed = seed;
-    FeatureTrainer trainer(options, kNet, stripes(64, 1, true), true);
+    FeatureTrainer trainer(options, kNet, stripes(64, 1, true), {.flip = true});
     return train(trainer, 5);
   };
   EXPECT_EQ(loss(0), loss(0));
@@ -71,7 +71,7 @@ TEST(FeatureTrainer, BFloat16StaysNearFloat32) {
   const auto loss = [](bool bf16) {
     auto options = kTrain;
     options.bf16 = bf16;
-    FeatureTrainer trainer(options, kNet, stripes(64, 1, true), false);
+    FeatureTrainer trainer(options, kNet, stripes(64, 1, true), {});
     return train(trainer, 1);
   };
   EXPECT_NEAR(loss(true), loss(false), 0.02);
@@ -82,14 +82,14 @@ TEST(FeatureTrainer, RefusesWhatItCannotTrainOn) {
   const auto sequences = std::make_shared<MemoryDataset>(
       DataInfo{.shape = {1, 8}, .categories = {5}, .classes = 0, .palette = {}},
       at::zeros({4, 1, 8}, at::kByte), Tensor());
-  EXPECT_THROW(FeatureTrainer(kTrain, kNet, sequences, false), UsageError);
+  EXPECT_THROW(FeatureTrainer(kTrain, kNet, sequences, {}), UsageError);
   auto options = kTrain;
   options.augment.shift = 8;
-  EXPECT_THROW(FeatureTrainer(options, kNet, stripes(4, 1, true), false), UsageError);
+  EXPECT_THROW(FeatureTrainer(options, kNet, stripes(4, 1, true), {}), UsageError);
 }
 
 TEST(FeatureTrainer, StopsAtALossThatIsNotFinite) {
-  FeatureTrainer trainer(kTrain, kNet, stripes(64, 1, true), false);
+  FeatureTrainer trainer(kTrain, kNet, stripes(64, 1, true), {});
   trainer.net().parameters().named().front().second.detach().fill_(std::nan(""));
   EXPECT_THROW(trainer.update(), NumbersError);
   EXPECT_EQ(trainer.step(), 0);

@@ -40,7 +40,7 @@ struct Training {
   explicit Training(const TrainOptions& options, double dropout = 0)
       : data(std::make_shared<Stripes>()),
         model(make_model(small_unet(dropout), data->info(), options.seed)),
-        trainer(options, model, data, /*flip=*/true, group) {}
+        trainer(options, model, data, {.flip = true}, group) {}
 
   /// Losses of the next `steps` updates.
   std::vector<double> run(int64_t steps) {
