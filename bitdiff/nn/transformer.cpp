@@ -5,6 +5,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/softmax.h>
 
@@ -16,6 +17,15 @@
 
 namespace bitdiff {
 namespace {
+
+/// Each place of [B, L, D] beside the n before it and the n behind it, with zeros past the ends:
+/// [B, L, (2 n + 1) D].
+Tensor with_neighbours(const Tensor& x, int64_t n) {
+  const auto padded = at::constant_pad_nd(x, {0, 0, n, n});
+  std::vector<Tensor> shifted;
+  for (int64_t i = 0; i <= 2 * n; ++i) shifted.push_back(padded.slice(1, i, i + x.size(1)));
+  return at::cat(shifted, -1);
+}
 
 /// The vectors of tokens of which noisy bits are known.
 struct NoisyTokens {
@@ -45,6 +55,7 @@ class Transformer final : public Denoiser {
   Transformer(const TransformerOptions& options, const TransformerShape& shape, const Scope& scope)
       : time_(options.time, {options.width, options.width, shape.classes}, scope / "time"),
         dense_in_(2 * shape.in_channels, embedding_width(options), scope / "dense_in"),
+        neighbours_(options.neighbours),
         positions_(add_positions(options, shape.length, scope)),
         norm_out_(options.width, scope / "norm_out") {
     const bool has_tokens = options.embedding == BitEmbedding::kTokens;
@@ -53,12 +64,14 @@ class Transformer final : public Denoiser {
     if (options.embedding != BitEmbedding::kLinear)
       dense_embed_.emplace(embedding_width(options), options.width, scope / "dense_embed");
     if (has_tokens) tokens_.emplace(shape.codes, options.width, scope);
+    if (neighbours_ > 0)
+      dense_local_.emplace((2 * neighbours_ + 1) * options.width, options.width,
+                           scope / "dense_local");
     for (int64_t i = 0; i < options.layers; ++i)
       block_.emplace_back(TransformerBlock::Shape{.width = options.width,
                                                   .heads = options.heads,
                                                   .mlp = options.mlp,
                                                   .dropout = options.dropout,
-                                                  .neighbours = options.neighbours,
                                                   .timed = true,
                                                   .context_width = shape.context_width,
                                                   .number = i},
@@ -75,6 +88,7 @@ class Transformer final : public Denoiser {
     auto x = dense_in_(input);
     if (dense_embed_) x = (*dense_embed_)(at::gelu(x));
     if (tokens_) x = x + tokens_->seen_in(x_t, gamma);
+    if (dense_local_) x = (*dense_local_)(with_neighbours(x, neighbours_));
     x = x + positions_.slice(0, 0, x_t.size(2));
     const auto seen = cond.seen.empty() ? look(cond).seen : cond.seen;
     for (size_t i = 0; i < block_.size(); ++i)
@@ -109,6 +123,8 @@ class Transformer final : public Denoiser {
   Linear dense_in_;
   std::optional<Linear> dense_embed_;
   std::optional<NoisyTokens> tokens_;
+  std::optional<Linear> dense_local_;
+  int64_t neighbours_;
   Tensor positions_;
   std::vector<TransformerBlock> block_;
   LayerNorm norm_out_;

@@ -27,7 +27,7 @@ struct TransformerOptions {
   int64_t mlp = 4;      ///< Hidden width of the MLP, in units of width.
   double dropout = 0;   ///< Probability, on what attention and MLP add.
   BitEmbedding embedding = BitEmbedding::kLinear;
-  int64_t neighbours = 0;  ///< Positions on each side that a linear layer of each block mixes in.
+  int64_t neighbours = 0;  ///< Positions on each side whose vectors a linear layer mixes in.
   TimeInput time = TimeInput::kGamma;  ///< What the network is told of the noise.
 
   template <class Visitor>
@@ -40,7 +40,7 @@ struct TransformerOptions {
              "how the bits of a position become its vector: one layer, two with GELU between, or "
              "these and a vector for each category");
     v.number("neighbours", neighbours, between(0, 64),
-             "positions on each side whose vectors each block mixes in");
+             "positions on each side whose vectors are mixed in before the first block");
     v.choice("time", time, time_input_words(), "what the network is told of the noise");
   }
 

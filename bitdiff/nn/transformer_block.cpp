@@ -1,27 +1,10 @@
 #include "bitdiff/nn/transformer_block.h"
 
-#include <vector>
-
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/gelu.h>
 #include <c10/util/Exception.h>
 
 namespace bitdiff {
-
-namespace {
-
-/// Each place of [B, L, D] beside the n before it and the n behind it, with zeros past the ends:
-/// [B, L, (2 n + 1) D].
-Tensor with_neighbours(const Tensor& x, int64_t n) {
-  const auto padded = at::constant_pad_nd(x, {0, 0, n, n});
-  std::vector<Tensor> shifted;
-  for (int64_t i = 0; i <= 2 * n; ++i) shifted.push_back(padded.slice(1, i, i + x.size(1)));
-  return at::cat(shifted, -1);
-}
-
-}  // namespace
 
 BlockNorm::BlockNorm(int64_t width, bool timed, const Scope& scope) : norm(width, scope) {
   if (timed) scale_shift.emplace(width, 2 * width, scope / "scale_shift");
@@ -40,10 +23,6 @@ TransformerBlock::TransformerBlock(const Shape& sizes, const Scope& scope)
       norm1(sizes.width, sizes.timed, scope / "norm1"),
       dense0(sizes.width, sizes.mlp * sizes.width, scope / "dense0"),
       dense1(sizes.mlp * sizes.width, sizes.width, scope / "dense1") {
-  if (sizes.neighbours > 0) {
-    norm_mix.emplace(sizes.width, sizes.timed, scope / "norm_mix");
-    dense_mix.emplace((2 * sizes.neighbours + 1) * sizes.width, sizes.width, scope / "dense_mix");
-  }
   if (sizes.context_width == 0) return;
   norm_cross.emplace(sizes.width, sizes.timed, scope / "norm_cross");
   cross.emplace(sizes.width, sizes.context_width, sizes.heads, scope / "cross");
@@ -53,10 +32,8 @@ template <class Self, class Context>
 Tensor TransformerBlock::run(Tensor x, const Tensor& time, const Dropout& streams, const Self& self,
                              const Context& context) const {
   const auto drop = [&](const Tensor& h, int64_t part) {
-    return dropout(h, shape.dropout, streams, 4 * shape.number + part);
+    return dropout(h, shape.dropout, streams, 3 * shape.number + part);
   };
-  if (dense_mix)
-    x = x + drop((*dense_mix)(with_neighbours((*norm_mix)(x, time), shape.neighbours)), 3);
   x = x + drop(self(norm0(x, time)), 0);
   if (cross) x = x + drop((*cross)((*norm_cross)(x, time), context()), 1);
   return x + drop(dense1(at::gelu(dense0(norm1(x, time)))), 2);

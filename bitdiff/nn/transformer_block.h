@@ -20,19 +20,17 @@ struct BlockNorm {
   std::optional<Linear> scale_shift;
 };
 
-/// A pre-norm block: a linear mix of neighbours if it has any, self-attention, attention to a
-/// context if it has one, and an MLP with GELU, each added to what came in (Vaswani et al., 2017;
-/// the order of Pix2Seq).
+/// A pre-norm block: self-attention, attention to a context if it has one, and an MLP with GELU,
+/// each added to what came in (Vaswani et al., 2017; the order of Pix2Seq).
 struct TransformerBlock {
   struct Shape {
     int64_t width;
     int64_t heads;
-    int64_t mlp;             ///< Hidden width of the MLP, in units of width.
-    double dropout;          ///< Probability, on what each part adds.
-    int64_t neighbours = 0;  ///< On each side, which are mixed in first; 0 when causal.
-    bool timed;              ///< See BlockNorm.
-    int64_t context_width;   ///< 0: no context.
-    int64_t number;          ///< Of the block in its network; tells the dropouts apart.
+    int64_t mlp;            ///< Hidden width of the MLP, in units of width.
+    double dropout;         ///< Probability, on what each part adds.
+    bool timed;             ///< See BlockNorm.
+    int64_t context_width;  ///< 0: no context.
+    int64_t number;         ///< Of the block in its network; tells the dropouts apart.
   };
   /// What a causal block keeps of the positions it has seen, and of the context.
   struct Cache {
@@ -53,8 +51,6 @@ struct TransformerBlock {
   Tensor causal(const Tensor& x, const Tensor& context, Cache& cache, const Dropout& streams) const;
 
   Shape shape;
-  std::optional<BlockNorm> norm_mix;
-  std::optional<Linear> dense_mix;
   BlockNorm norm0;
   SelfAttention attention;
   std::optional<BlockNorm> norm_cross;
