@@ -86,9 +86,9 @@ class Shards final : public FileTree {
  public:
   Shards(const fs::path& folder, const std::vector<std::string>& tars, const Wanted& wanted) {
     for (const auto& tar : tars) {
-      for (auto& member : list_tar(tars_.emplace_back(folder / tar), wanted)) {
+      for (const auto& member : list_tar(tars_.emplace_back(folder / tar), wanted)) {
         names_.push_back(member.name);
-        if (!places_.emplace(names_.back(), Place{tars_.size() - 1, std::move(member)}).second) {
+        if (!places_.emplace(names_.back(), Place{tars_.size() - 1, member.at}).second) {
           throw InputError(tars_.back().string(), ": ", printable(names_.back()),
                            ": expected a name of its own, found the same in ",
                            describe(names_.back()));
@@ -100,7 +100,7 @@ class Shards final : public FileTree {
   const std::vector<std::string>& names() const override { return names_; }
   std::string read(const std::string& name) const override {
     const auto& place = places_.at(name);
-    return read_tar_member(tars_[place.tar], place.member, kMostBytes);
+    return read_tar_member(tars_[place.tar], {name, place.at}, kMostBytes);
   }
   std::string describe(const std::string& name) const override {
     return tars_[places_.at(name).tar].string() + ": " + printable(name);
@@ -109,7 +109,7 @@ class Shards final : public FileTree {
  private:
   struct Place {
     size_t tar;
-    TarMember member;
+    int64_t at;  // See TarMember.
   };
 
   std::vector<fs::path> tars_;
