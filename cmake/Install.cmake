@@ -1,6 +1,5 @@
 # Installs the program, the library and its headers, and a CMake package: find_package(bitdiff), bitdiff::bitdiff.
 
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/bitdiff")
@@ -9,6 +8,9 @@ set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/bitdiff")
 install(TARGETS bitdiff_program)
 install(TARGETS bitdiff_proper DESTINATION libexec)
 install(TARGETS bitdiff EXPORT bitdiff)
+if(BITDIFF_HAS_CUDA_KERNELS)
+  install(TARGETS bitdiff_cuda)
+endif()
 install(DIRECTORY bitdiff DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
 
 install(EXPORT bitdiff NAMESPACE bitdiff:: DESTINATION "${package_folder}" FILE bitdiffTargets.cmake)

@@ -36,7 +36,7 @@ def run(command):
 
 
 def check_format():
-    files = tracked("*.h", "*.cpp", "*.cu")
+    files = tracked("*.h", "*.cpp", "*.cu", "*.cuh")
     clean = run(["clang-format", "--dry-run", "--Werror", *files])
     print(f"clang-format: {len(files)} files, " + ("clean" if clean else "NOT clean: `make format` mends it"))
     return clean

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "bitdiff/base/tensor.h"
 
 namespace bitdiff::kernels {
@@ -11,10 +13,15 @@ enum class Activation { kNone, kSilu };
 /// channel, and the activation of the result.
 ///
 /// `x`: [B, C, H, W]. `weight`, `bias`: [B, C]. Returns the dtype and the order of memory of `x`.
-/// On the CPU in channels-last order it goes through loops of our own, for LibTorch 2.11 takes up
-/// to thirty times as long there as in the other order; those are differentiable once.
+/// In channels-last order it goes through loops of our own on the CPU, for LibTorch 2.11 takes up
+/// to thirty times as long there as in the other order, and on GPUs where the library of kernels
+/// was built; those are differentiable once.
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias,
                   Activation activation = Activation::kNone);
+
+/// The same of an image whose channels may come in several tensors, one behind the other.
+Tensor group_norm(const std::vector<Tensor>& x, int64_t groups, const Tensor& weight,
+                  const Tensor& bias, Activation activation = Activation::kNone);
 
 /// The same in tensor operations, for every device: what the fast twin is tested against.
 namespace reference {

@@ -172,10 +172,10 @@ void group_norm_of_image(const Parts& x, int64_t b, int64_t groups, const Tensor
   normalise(x, b, weight, bias, activation, to.mean, to.rstd, to.y);
 }
 
-GroupNorm group_norm(const Parts& x, int64_t groups, const Tensor& weight, const Tensor& bias,
-                     Activation activation) {
+Normed group_norm(const Parts& x, int64_t groups, const Tensor& weight, const Tensor& bias,
+                  Activation activation) {
   const auto channels = weight.size(1);
-  GroupNorm norm{empty_whole(x, channels), at::empty_like(weight), at::empty_like(weight)};
+  Normed norm{empty_whole(x, channels), at::empty_like(weight), at::empty_like(weight)};
   at::parallel_for(0, weight.size(0), 1, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
       group_norm_of_image(x, b, groups, weight, bias, activation,
@@ -188,7 +188,7 @@ GroupNorm group_norm(const Parts& x, int64_t groups, const Tensor& weight, const
 }
 
 Tensor group_norm_again(const Parts& x, const Tensor& weight, const Tensor& bias,
-                        Activation activation, const GroupNorm& norm) {
+                        Activation activation, const Normed& norm) {
   const auto channels = weight.size(1);
   auto y = empty_whole(x, channels);
   at::parallel_for(0, weight.size(0), 1, [&](int64_t begin, int64_t end) {
@@ -205,7 +205,7 @@ Tensor group_norm_again(const Parts& x, const Tensor& weight, const Tensor& bias
 // group: dx = rstd * (weight * dz - E[weight * dz] - n * E[weight * dz * n]).
 GroupNormGradient group_norm_gradient(const Tensor& dy, const Parts& x, int64_t groups,
                                       const Tensor& weight, const Tensor& bias,
-                                      Activation activation, const GroupNorm& norm) {
+                                      Activation activation, const Normed& norm) {
   const auto channels = weight.size(1);
   GroupNormGradient gradient{{}, at::empty_like(weight), at::empty_like(weight)};
   std::vector<float*> dx;

@@ -4,7 +4,9 @@
 #include <ATen/ops/layer_norm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "bitdiff/kernels/cuda_library.h"
 #include "bitdiff/kernels/layer_norm_cpu.h"
+#include "bitdiff/kernels/layer_norm_cuda.h"
 
 namespace bitdiff::kernels {
 namespace {
@@ -16,15 +18,20 @@ class LayerNorm : public torch::autograd::Function<LayerNorm> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
                         const Tensor& bias) {
-    const auto norm = cpu::layer_norm(x, weight, bias);
+    const auto norm = x.is_cpu() ? cpu::layer_norm(x, weight, bias)
+                                 : cuda::layer_norm(*cuda::library(), x, weight, bias);
     context->save_for_backward({x, weight, norm.mean, norm.rstd});
     return norm.y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
-    const auto gradient = cpu::layer_norm_gradient(gradients[0].contiguous(), saved[0], saved[1],
-                                                   {.y = {}, .mean = saved[2], .rstd = saved[3]});
+    const auto &x = saved[0], &weight = saved[1];
+    const auto dy = gradients[0].contiguous();
+    const Normed norm{.y = {}, .mean = saved[2], .rstd = saved[3]};
+    const auto gradient = x.is_cpu()
+                              ? cpu::layer_norm_gradient(dy, x, weight, norm)
+                              : cuda::layer_norm_gradient(*cuda::library(), dy, x, weight, norm);
     return {gradient.x, gradient.weight, gradient.bias};
   }
 };
@@ -36,11 +43,16 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias) {
               row, ", got ", weight.sizes(), " and ", bias.sizes());
 }
 
+bool fits(const Tensor& x) {
+  if (x.is_cuda()) return cuda::library() && cuda::fits_layer_norm(x);
+  return cpu::fits_layer_norm(x);
+}
+
 }  // namespace
 
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   check(x, weight, bias);
-  if (!cpu::fits_layer_norm(x)) return reference::layer_norm(x, weight, bias);
+  if (!fits(x)) return reference::layer_norm(x, weight, bias);
   const auto full = [](const Tensor& t) { return t.to(at::kFloat).contiguous(); };
   return LayerNorm::apply(x, full(weight), full(bias));
 }

@@ -93,10 +93,10 @@ bool fits_layer_norm(const Tensor& x) {
          x.size(2) % kLanes == 0;
 }
 
-LayerNorm layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Normed layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const int64_t length = x.size(1), width = x.size(2), rows = x.size(0) * length;
-  LayerNorm norm{at::empty_like(x), at::empty({x.size(0), length}, x.options()),
-                 at::empty({x.size(0), length}, x.options())};
+  Normed norm{at::empty_like(x), at::empty({x.size(0), length}, x.options()),
+              at::empty({x.size(0), length}, x.options())};
   at::parallel_for(0, rows, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       Row row{.x = x.const_data_ptr<float>() + i * width, .width = width, .mean = 0, .rstd = 0};
@@ -112,7 +112,7 @@ LayerNorm layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias) 
 }
 
 LayerNormGradient layer_norm_gradient(const Tensor& dy, const Tensor& x, const Tensor& weight,
-                                      const LayerNorm& norm) {
+                                      const Normed& norm) {
   const int64_t length = x.size(1), width = x.size(2);
   LayerNormGradient gradient{at::empty_like(x), at::zeros_like(weight), at::zeros_like(weight)};
   at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {

@@ -23,7 +23,7 @@ class SiluConv : public torch::autograd::Function<SiluConv> {
                         const std::optional<Tensor>& more, const Tensor& norm_weight,
                         const Tensor& norm_bias, const Tensor& weight, const Tensor& bias,
                         const std::optional<Tensor>& residual, int64_t groups, double factor) {
-    cpu::Parts parts{x};
+    Parts parts{x};
     if (more) parts.push_back(*more);
     const auto norm = cpu::group_norm(parts, groups, norm_weight, norm_bias, kSilu);
     context->saved_data["groups"] = groups;
@@ -39,9 +39,9 @@ class SiluConv : public torch::autograd::Function<SiluConv> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
     const auto &norm_weight = saved[0], &norm_bias = saved[1], &weight = saved[4];
-    const cpu::GroupNorm norm{.y = {}, .mean = saved[2], .rstd = saved[3]};
+    const Normed norm{.y = {}, .mean = saved[2], .rstd = saved[3]};
     const auto groups = context->saved_data["groups"].toInt();
-    cpu::Parts x{saved[5]};
+    Parts x{saved[5]};
     if (context->saved_data["parts"].toInt() == 2) x.push_back(saved[6]);
     const bool has_residual = context->saved_data["residual"].toBool();
 
@@ -94,8 +94,7 @@ Tensor silu_conv3x3(const std::vector<Tensor>& x, const Norm& norm, const Tensor
                     const Tensor& bias, const std::optional<Residual>& residual) {
   check(x, norm, weight);
   if (!fits(x, weight, residual)) {
-    const auto whole = x.size() == 1 ? x[0] : at::cat(x, 1);
-    const auto a = group_norm(whole, norm.groups, norm.weight, norm.bias, kSilu);
+    const auto a = group_norm(x, norm.groups, norm.weight, norm.bias, kSilu);
     return finish(conv3x3(a, weight, bias), residual);
   }
   const auto optional = [](bool there, const Tensor& t) {

@@ -1,0 +1,43 @@
+#include "bitdiff/kernels/cuda_library.h"
+
+#include <dlfcn.h>
+
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+namespace bitdiff::kernels::cuda {
+namespace {
+
+const Kernels* open() {
+  auto* const handle = dlopen("libbitdiff_cuda.so", RTLD_NOW | RTLD_LOCAL);
+  if (!handle) return nullptr;
+  const auto entry = reinterpret_cast<Entry>(dlsym(handle, kEntry));
+  return entry ? entry() : nullptr;
+}
+
+}  // namespace
+
+const Kernels* library() {
+  static const Kernels* const kernels = open();
+  return kernels;
+}
+
+Place place_of(const Tensor& x) {
+  if (x.is_cpu()) return {};
+  const auto device = x.device();
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  return {device.index(), guard.getStream(device).native_handle()};
+}
+
+void check(const char* error) { TORCH_CHECK(!error, "libbitdiff_cuda.so: ", error ? error : ""); }
+
+bool takes_type_of(const Tensor& x) {
+  return x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16;
+}
+
+Type type_of(const Tensor& x) {
+  TORCH_CHECK(takes_type_of(x), "libbitdiff_cuda.so: expected float32 or bfloat16, got ",
+              x.scalar_type());
+  return x.scalar_type() == at::kFloat ? Type::kFloat : Type::kBFloat16;
+}
+
+}  // namespace bitdiff::kernels::cuda
