@@ -11,8 +11,8 @@
 #include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/math.h"
 #include "bitdiff/kernels/matrix_product.h"
-#include "bitdiff/kernels/takes_avx512.h"
-#include "bitdiff/kernels/vector512.h"
+#include "bitdiff/kernels/takes_vectors.h"
+#include "bitdiff/kernels/vectors.h"
 
 namespace bitdiff::kernels::cpu {
 namespace {
@@ -174,7 +174,7 @@ void clear(const Positions<float>& rows, const Sizes& s) {
   for (int64_t i = 0; i < s.keys; ++i) std::fill_n(rows.at(i), s.width, 0.0F);
 }
 
-bool fits(const Tensor& x) { return takes_avx512(x) && x.dim() == 3 && x.stride(2) == 1; }
+bool fits(const Tensor& x) { return takes_vectors(x) && x.dim() == 3 && x.stride(2) == 1; }
 
 }  // namespace
 

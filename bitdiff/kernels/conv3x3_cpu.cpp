@@ -9,8 +9,8 @@
 
 #include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/matrix_product.h"
-#include "bitdiff/kernels/takes_avx512.h"
-#include "bitdiff/kernels/vector512.h"
+#include "bitdiff/kernels/takes_vectors.h"
+#include "bitdiff/kernels/vectors.h"
 #include "bitdiff/kernels/winograd.h"
 
 namespace bitdiff::kernels::cpu {
@@ -158,7 +158,7 @@ Tensor convolve(const Tensor& x, const Kernel& kernel, const Tensor& bias,
 }  // namespace
 
 bool fits_conv3x3(const Tensor& x) {
-  return takes_avx512(x) && x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+  return takes_vectors(x) && x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
          x.size(1) % kLanes == 0;
 }
 

@@ -19,7 +19,7 @@
 #include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/group_norm_cpu.h"
 #include "bitdiff/kernels/matrix_product.h"
-#include "bitdiff/kernels/takes_avx512.h"
+#include "bitdiff/kernels/takes_vectors.h"
 
 namespace bitdiff::kernels::cpu {
 namespace {
@@ -299,7 +299,7 @@ Tensor convolve(const Quantized& x, const Int8Weight& weight, const Tensor& bias
 
 bool fits_int8_conv(const Tensor& x) {
   static const bool there = has_vnni();
-  return there && takes_avx512(x) && x.dim() == 4 &&
+  return there && takes_vectors(x) && x.dim() == 4 &&
          x.is_contiguous(at::MemoryFormat::ChannelsLast) && x.size(1) % kLanes == 0;
 }
 

@@ -8,8 +8,8 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "bitdiff/kernels/takes_avx512.h"
-#include "bitdiff/kernels/vector512.h"
+#include "bitdiff/kernels/takes_vectors.h"
+#include "bitdiff/kernels/vectors.h"
 
 namespace bitdiff::kernels::cpu {
 namespace {
@@ -17,9 +17,10 @@ namespace {
 constexpr double kEps = 1e-6;
 constexpr int64_t kGrain = 64;  // Rows that are worth a thread.
 
-[[gnu::always_inline]] inline double sum_lanes(const Vector& v) {
+template <class Isa>
+[[gnu::always_inline]] inline double sum_lanes(const typename Isa::Vector& v) {
   double sum = 0;
-  for (int i = 0; i < kLanes; ++i) sum += static_cast<double>(v[i]);
+  for (int i = 0; i < Isa::kLanes; ++i) sum += static_cast<double>(v[i]);
   return sum;
 }
 
@@ -30,66 +31,71 @@ struct Row {
   float mean, rstd;
 };
 
-BITDIFF_AVX512 void find_moments(Row& row) {
-  Vector sum = {}, squares = {}, x;
-  for (int64_t c = 0; c < row.width; c += kLanes) {
-    load(x, row.x + c);
+template <class Isa>
+[[gnu::always_inline]] inline void find_moments(Row& row) {
+  typename Isa::Vector sum = {}, squares = {}, x;
+  for (int64_t c = 0; c < row.width; c += Isa::kLanes) {
+    load<Isa>(x, row.x + c);
     sum += x;
   }
   const auto count = static_cast<double>(row.width);
-  row.mean = static_cast<float>(sum_lanes(sum) / count);
-  for (int64_t c = 0; c < row.width; c += kLanes) {
-    load(x, row.x + c);
+  row.mean = static_cast<float>(sum_lanes<Isa>(sum) / count);
+  for (int64_t c = 0; c < row.width; c += Isa::kLanes) {
+    load<Isa>(x, row.x + c);
     x -= row.mean;
     squares += x * x;
   }
-  row.rstd = static_cast<float>(1 / std::sqrt(sum_lanes(squares) / count + kEps));
+  row.rstd = static_cast<float>(1 / std::sqrt(sum_lanes<Isa>(squares) / count + kEps));
 }
 
-BITDIFF_AVX512 void apply(const Row& row, const float* weight, const float* bias, float* y) {
-  for (int64_t c = 0; c < row.width; c += kLanes) {
-    Vector x, w, b;
-    load(x, row.x + c);
-    load(w, weight + c);
-    load(b, bias + c);
-    store(y + c, (x - row.mean) * row.rstd * w + b);
+template <class Isa>
+[[gnu::always_inline]] inline void apply(const Row& row, const float* weight, const float* bias,
+                                         float* y) {
+  for (int64_t c = 0; c < row.width; c += Isa::kLanes) {
+    typename Isa::Vector x, w, b;
+    load<Isa>(x, row.x + c);
+    load<Isa>(w, weight + c);
+    load<Isa>(b, bias + c);
+    store<Isa>(y + c, (x - row.mean) * row.rstd * w + b);
   }
 }
 
 // With n = (x - mean) * rstd, g = dy * weight and E the mean over a row:
 // dx = rstd * (g - E[g] - n * E[g n]). Adds to dweight and dbias.
-BITDIFF_AVX512 void apply_gradient(const Row& row, const float* dy, const float* weight, float* dx,
-                                   float* dweight, float* dbias) {
-  Vector sum = {}, along = {};
-  for (int64_t c = 0; c < row.width; c += kLanes) {
-    Vector x, d, w, dw, db;
-    load(x, row.x + c);
-    load(d, dy + c);
-    load(w, weight + c);
-    load(dw, dweight + c);
-    load(db, dbias + c);
-    const Vector n = (x - row.mean) * row.rstd;
+template <class Isa>
+[[gnu::always_inline]] inline void apply_gradient(const Row& row, const float* dy,
+                                                  const float* weight, float* dx, float* dweight,
+                                                  float* dbias) {
+  typename Isa::Vector sum = {}, along = {};
+  for (int64_t c = 0; c < row.width; c += Isa::kLanes) {
+    typename Isa::Vector x, d, w, dw, db;
+    load<Isa>(x, row.x + c);
+    load<Isa>(d, dy + c);
+    load<Isa>(w, weight + c);
+    load<Isa>(dw, dweight + c);
+    load<Isa>(db, dbias + c);
+    const typename Isa::Vector n = (x - row.mean) * row.rstd;
     sum += d * w;
     along += d * w * n;
-    store(dweight + c, dw + d * n);
-    store(dbias + c, db + d);
+    store<Isa>(dweight + c, dw + d * n);
+    store<Isa>(dbias + c, db + d);
   }
   const auto count = static_cast<double>(row.width);
-  const auto mean_g = static_cast<float>(sum_lanes(sum) / count);
-  const auto mean_gn = static_cast<float>(sum_lanes(along) / count);
-  for (int64_t c = 0; c < row.width; c += kLanes) {
-    Vector x, d, w;
-    load(x, row.x + c);
-    load(d, dy + c);
-    load(w, weight + c);
-    store(dx + c, row.rstd * (d * w - mean_g - (x - row.mean) * row.rstd * mean_gn));
+  const auto mean_g = static_cast<float>(sum_lanes<Isa>(sum) / count);
+  const auto mean_gn = static_cast<float>(sum_lanes<Isa>(along) / count);
+  for (int64_t c = 0; c < row.width; c += Isa::kLanes) {
+    typename Isa::Vector x, d, w;
+    load<Isa>(x, row.x + c);
+    load<Isa>(d, dy + c);
+    load<Isa>(w, weight + c);
+    store<Isa>(dx + c, row.rstd * (d * w - mean_g - (x - row.mean) * row.rstd * mean_gn));
   }
 }
 
 }  // namespace
 
 bool fits_layer_norm(const Tensor& x) {
-  return takes_avx512(x) && x.is_contiguous() && x.dim() == 3 && x.size(2) > 0 &&
+  return takes_vectors(x) && x.is_contiguous() && x.dim() == 3 && x.size(2) > 0 &&
          x.size(2) % kLanes == 0;
 }
 
@@ -100,12 +106,15 @@ Normed layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   at::parallel_for(0, rows, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       Row row{.x = x.const_data_ptr<float>() + i * width, .width = width, .mean = 0, .rstd = 0};
-      find_moments(row);
+      const float* w = weight.const_data_ptr<float>() + i / length * width;
+      const float* shift = bias.const_data_ptr<float>() + i / length * width;
+      float* y = norm.y.mutable_data_ptr<float>() + i * width;
+      on_vectors([&](auto isa) __attribute__((always_inline)) {
+        find_moments<decltype(isa)>(row);
+        apply<decltype(isa)>(row, w, shift, y);
+      });
       norm.mean.mutable_data_ptr<float>()[i] = row.mean;
       norm.rstd.mutable_data_ptr<float>()[i] = row.rstd;
-      const int64_t of_batch = i / length * width;
-      apply(row, weight.const_data_ptr<float>() + of_batch, bias.const_data_ptr<float>() + of_batch,
-            norm.y.mutable_data_ptr<float>() + i * width);
     }
   });
   return norm;
@@ -122,11 +131,14 @@ LayerNormGradient layer_norm_gradient(const Tensor& dy, const Tensor& x, const T
                       .width = width,
                       .mean = norm.mean.const_data_ptr<float>()[i],
                       .rstd = norm.rstd.const_data_ptr<float>()[i]};
-        apply_gradient(row, dy.const_data_ptr<float>() + i * width,
-                       weight.const_data_ptr<float>() + b * width,
-                       gradient.x.mutable_data_ptr<float>() + i * width,
-                       gradient.weight.mutable_data_ptr<float>() + b * width,
-                       gradient.bias.mutable_data_ptr<float>() + b * width);
+        const float* upper = dy.const_data_ptr<float>() + i * width;
+        const float* w = weight.const_data_ptr<float>() + b * width;
+        float* dx = gradient.x.mutable_data_ptr<float>() + i * width;
+        float* dweight = gradient.weight.mutable_data_ptr<float>() + b * width;
+        float* dbias = gradient.bias.mutable_data_ptr<float>() + b * width;
+        on_vectors([&](auto isa) __attribute__((always_inline)) {
+          apply_gradient<decltype(isa)>(row, upper, w, dx, dweight, dbias);
+        });
       }
     }
   });

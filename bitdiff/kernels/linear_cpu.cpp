@@ -10,8 +10,8 @@
 #include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/math.h"
 #include "bitdiff/kernels/matrix_product.h"
-#include "bitdiff/kernels/takes_avx512.h"
-#include "bitdiff/kernels/vector512.h"
+#include "bitdiff/kernels/takes_vectors.h"
+#include "bitdiff/kernels/vectors.h"
 
 namespace bitdiff::kernels::cpu {
 namespace {
@@ -81,7 +81,7 @@ void multiply(const OuterProduct& p) {
 }  // namespace
 
 bool fits_linear(const Tensor& x) {
-  return takes_avx512(x) && x.is_contiguous() && x.dim() > 0 && width_of(x) % kLanes == 0;
+  return takes_vectors(x) && x.is_contiguous() && x.dim() > 0 && width_of(x) % kLanes == 0;
 }
 
 Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {

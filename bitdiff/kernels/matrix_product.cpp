@@ -1,6 +1,6 @@
 #include "bitdiff/kernels/matrix_product.h"
 
-#include "bitdiff/kernels/vector512.h"
+#include "bitdiff/kernels/vectors.h"
 
 namespace bitdiff::kernels {
 namespace {
@@ -9,14 +9,16 @@ namespace {
 // rows' panel stays in the first-level cache.
 constexpr int64_t kDepth = 32;
 
-// A block of C in registers: kRows x 16 kVectors numbers. `a` and `c` are its corners.
-template <int kRows, int kVectors, bool kTransposed>
-BITDIFF_AVX512 void multiply_block(const MatrixProduct& p, const float* a, float* c) {
+// A block of C in registers: kRows x kVectors vectors. `a` and `c` are its corners.
+template <class Isa, int kRows, int kVectors, bool kTransposed>
+[[gnu::always_inline]] inline void multiply_block(const MatrixProduct& p, const float* a,
+                                                  float* c) {
+  using Vector = typename Isa::Vector;
   Vector sum[kRows][kVectors] = {};
   const float* b = p.b;
   for (int64_t k = 0; k < p.depth; ++k) {
     Vector row[kVectors];
-    for (int j = 0; j < kVectors; ++j) load(row[j], b + j * kLanes);
+    for (int j = 0; j < kVectors; ++j) load<Isa>(row[j], b + j * Isa::kLanes);
 #pragma GCC unroll 6
     for (int i = 0; i < kRows; ++i) {
       const float factor = kTransposed ? a[i] : a[i * p.a_row];
@@ -30,59 +32,67 @@ BITDIFF_AVX512 void multiply_block(const MatrixProduct& p, const float* a, float
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
-      float* to = c + i * p.c_row + j * kLanes;
+      float* to = c + i * p.c_row + j * Isa::kLanes;
       // Last, so that what is summed in registers is short.
       if (p.add) {
         Vector before;
-        load(before, to);
+        load<Isa>(before, to);
         sum[i][j] += before;
       }
-      store(to, sum[i][j]);
+      store<Isa>(to, sum[i][j]);
     }
   }
 }
 
 // As many blocks of kRows rows as `p.rows` has, and steps over them.
-template <int kRows, int kVectors, bool kTransposed>
+template <class Isa, int kRows, int kVectors, bool kTransposed>
 void multiply_rows(MatrixProduct& p) {
   for (; p.rows >= kRows; p.rows -= kRows) {
-    multiply_block<kRows, kVectors, kTransposed>(p, p.a, p.c);
+    Isa::run([&](auto isa) __attribute__((always_inline)) {
+      multiply_block<decltype(isa), kRows, kVectors, kTransposed>(p, p.a, p.c);
+    });
     p.a += kRows * (kTransposed ? 1 : p.a_row);
     p.c += kRows * p.c_row;
   }
 }
 
-template <int kVectors, bool kTransposed>
+// The first kVectors columns of vectors, or as many as there are.
+template <class Isa, int kVectors, bool kTransposed>
 void multiply_columns(MatrixProduct p) {
-  // Six rows of four vectors leave eight of the 32 registers for B.
-  multiply_rows<6, kVectors, kTransposed>(p);
-  multiply_rows<4, kVectors, kTransposed>(p);
-  multiply_rows<2, kVectors, kTransposed>(p);
-  multiply_rows<1, kVectors, kTransposed>(p);
+  if constexpr (kVectors > 1) {
+    if (p.columns < kVectors * Isa::kLanes)
+      return multiply_columns<Isa, kVectors - 1, kTransposed>(p);
+  }
+  // Six rows of four vectors leave eight of AVX-512's 32 registers for B, of two four of AVX2's 16.
+  multiply_rows<Isa, 6, kVectors, kTransposed>(p);
+  multiply_rows<Isa, 4, kVectors, kTransposed>(p);
+  multiply_rows<Isa, 2, kVectors, kTransposed>(p);
+  multiply_rows<Isa, 1, kVectors, kTransposed>(p);
 }
 
-template <bool kTransposed>
-void multiply_panel(const MatrixProduct& whole) {
+template <class Isa, bool kTransposed>
+void multiply_panel_on(const MatrixProduct& whole) {
+  constexpr int64_t kColumns = Isa::kColumns * Isa::kLanes;
   auto p = whole;
   for (int64_t k = 0; k < whole.depth; k += kDepth) {
     p.add = whole.add || k > 0;
     p.depth = std::min(kDepth, whole.depth - k);
     p.a = whole.a + (kTransposed ? k * p.a_row : k);
-    p.b = whole.b + k * p.b_row;
-    switch (whole.columns / kLanes) {
-      case 4:
-        multiply_columns<4, kTransposed>(p);
-        break;
-      case 3:
-        multiply_columns<3, kTransposed>(p);
-        break;
-      case 2:
-        multiply_columns<2, kTransposed>(p);
-        break;
-      default:
-        multiply_columns<1, kTransposed>(p);
+    for (int64_t column = 0; column < whole.columns; column += kColumns) {
+      p.columns = whole.columns - column;
+      p.b = whole.b + k * p.b_row + column;
+      p.c = whole.c + column;
+      multiply_columns<Isa, Isa::kColumns, kTransposed>(p);
     }
   }
+}
+
+template <bool kTransposed>
+void multiply_panel(const MatrixProduct& panel) {
+  if (has_avx512())
+    multiply_panel_on<Avx512, kTransposed>(panel);
+  else
+    multiply_panel_on<Avx2, kTransposed>(panel);
 }
 
 template <bool kTransposed>
@@ -96,14 +106,25 @@ void multiply_panels(const MatrixProduct& whole) {
   }
 }
 
-BITDIFF_AVX512 void transpose_block(const float* from, int64_t from_row, float* to,
-                                    int64_t to_row) {
-  Vector rows[kLanes];
+template <class Isa>
+[[gnu::always_inline]] inline void transpose_square(const float* from, int64_t from_row, float* to,
+                                                    int64_t to_row) {
+  typename Isa::Vector rows[Isa::kLanes];
 #pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i) load(rows[i], from + i * from_row);
-  transpose(rows);
+  for (int i = 0; i < Isa::kLanes; ++i) load<Isa>(rows[i], from + i * from_row);
+  transpose<Isa>(rows);
 #pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i) store(to + i * to_row, rows[i]);
+  for (int i = 0; i < Isa::kLanes; ++i) store<Isa>(to + i * to_row, rows[i]);
+}
+
+// Of kLanes x kLanes numbers.
+void transpose_block(const float* from, int64_t from_row, float* to, int64_t to_row) {
+  on_vectors([&](auto isa) __attribute__((always_inline)) {
+    using Isa = decltype(isa);
+    for (int64_t i = 0; i < kLanes; i += Isa::kLanes)
+      for (int64_t j = 0; j < kLanes; j += Isa::kLanes)
+        transpose_square<Isa>(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
+  });
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 /// Products of small matrices whose operands lie in cache: the inner loop of what is fast in this
-/// folder. Runs only where has_avx512() (vector512.h).
+/// folder. Runs only where has_vectors() (vectors.h).
 namespace bitdiff::kernels {
 
 /// C[rows, columns] = A[rows, depth] B[depth, columns], float32, all rows `*_row` floats apart.

@@ -2,7 +2,7 @@
 
 #include <numbers>
 
-#include "bitdiff/kernels/vector512.h"
+#include "bitdiff/kernels/vectors.h"
 
 namespace bitdiff::kernels::winograd {
 namespace {
@@ -17,6 +17,7 @@ constexpr float kAtB = 1 / 6.0F;
 // One dimension each, in terms of what is even and odd in the points.
 
 // B^T d, in place.
+template <class Vector>
 [[gnu::always_inline]] inline void input(Vector& d0, Vector& d1, Vector& d2, Vector& d3, Vector& d4,
                                          Vector& d5) {
   const Vector even_a = d4 - 2.0F * d2, odd_a = kA * (d3 - 2.0F * d1);
@@ -30,6 +31,7 @@ constexpr float kAtB = 1 / 6.0F;
 }
 
 // A^T m.
+template <class Vector>
 [[gnu::always_inline]] inline void output(const Vector (&m)[kIn], Vector (&y)[kOut]) {
   const Vector even_a = m[1] + m[2], odd_a = kA * (m[1] - m[2]);
   const Vector even_b = m[3] + m[4], odd_b = kB * (m[3] - m[4]);
@@ -40,6 +42,7 @@ constexpr float kAtB = 1 / 6.0F;
 }
 
 // A y.
+template <class Vector>
 [[gnu::always_inline]] inline void output_transposed(const Vector (&y)[kOut], Vector (&m)[kIn]) {
   const Vector even_a = y[0] + 0.5F * y[2], odd_a = kA * (y[1] + 0.5F * y[3]);
   const Vector even_b = y[0] + 2.0F * y[2], odd_b = kB * (y[1] + 2.0F * y[3]);
@@ -52,6 +55,7 @@ constexpr float kAtB = 1 / 6.0F;
 }
 
 // G g.
+template <class Vector>
 [[gnu::always_inline]] inline void kernel(const Vector (&g)[3], Vector (&u)[kIn]) {
   const Vector even_a = kAtA * (g[0] + 0.5F * g[2]), odd_a = kAtA * kA * g[1];
   const Vector even_b = kAtB * (g[0] + 2.0F * g[2]), odd_b = kAtB * kB * g[1];
@@ -64,6 +68,7 @@ constexpr float kAtB = 1 / 6.0F;
 }
 
 // G^T u.
+template <class Vector>
 [[gnu::always_inline]] inline void kernel_transposed(const Vector (&u)[kIn], Vector (&g)[3]) {
   const Vector even_a = kAtA * (u[1] + u[2]), odd_a = kAtA * kA * (u[1] - u[2]);
   const Vector even_b = kAtB * (u[3] + u[4]), odd_b = kAtB * kB * (u[3] - u[4]);
@@ -72,127 +77,169 @@ constexpr float kAtB = 1 / 6.0F;
   g[2] = 0.5F * even_a + 2.0F * even_b + u[5];
 }
 
-}  // namespace
+// Two dimensions, for some channels at a time.
 
-BITDIFF_AVX512 void transform_input(const float* const* d, int64_t channels, float* to,
-                                    int64_t plane) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    Vector v[kIn][kIn];
+template <class Isa>
+[[gnu::always_inline]] inline void transform_input_on(const float* const* d, int64_t channels,
+                                                      float* to, int64_t plane) {
+  for (int64_t c = 0; c < channels; c += Isa::kLanes) {
+    typename Isa::Vector v[kIn][kIn];
 #pragma GCC unroll 6
     for (int j = 0; j < kIn; ++j) {
 #pragma GCC unroll 6
-      for (int i = 0; i < kIn; ++i) load(v[i][j], d[i * kIn + j] + c);
+      for (int i = 0; i < kIn; ++i) load<Isa>(v[i][j], d[i * kIn + j] + c);
       input(v[0][j], v[1][j], v[2][j], v[3][j], v[4][j], v[5][j]);
     }
 #pragma GCC unroll 6
     for (int i = 0; i < kIn; ++i) {
       input(v[i][0], v[i][1], v[i][2], v[i][3], v[i][4], v[i][5]);
 #pragma GCC unroll 6
-      for (int j = 0; j < kIn; ++j) store(to + (i * kIn + j) * plane + c, v[i][j]);
+      for (int j = 0; j < kIn; ++j) store<Isa>(to + (i * kIn + j) * plane + c, v[i][j]);
     }
   }
 }
 
-BITDIFF_AVX512 void transform_output(const float* m, int64_t plane, int64_t channels,
-                                     const float* bias, const float* const* residual, float factor,
-                                     float* const* y) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    Vector half[kOut][kIn], offset;
+template <class Isa>
+[[gnu::always_inline]] inline void transform_output_on(const float* m, int64_t plane,
+                                                       int64_t channels, const float* bias,
+                                                       const float* const* residual, float factor,
+                                                       float* const* y) {
+  for (int64_t c = 0; c < channels; c += Isa::kLanes) {
+    typename Isa::Vector half[kOut][kIn], offset;
 #pragma GCC unroll 6
     for (int j = 0; j < kIn; ++j) {
-      Vector column[kIn], out[kOut];
+      typename Isa::Vector column[kIn], out[kOut];
 #pragma GCC unroll 6
-      for (int i = 0; i < kIn; ++i) load(column[i], m + (i * kIn + j) * plane + c);
+      for (int i = 0; i < kIn; ++i) load<Isa>(column[i], m + (i * kIn + j) * plane + c);
       output(column, out);
 #pragma GCC unroll 4
       for (int i = 0; i < kOut; ++i) half[i][j] = out[i];
     }
-    load(offset, bias + c);
+    load<Isa>(offset, bias + c);
 #pragma GCC unroll 4
     for (int i = 0; i < kOut; ++i) {
-      Vector out[kOut];
+      typename Isa::Vector out[kOut];
       output(half[i], out);
 #pragma GCC unroll 4
       for (int j = 0; j < kOut; ++j) {
         out[j] += offset;
         if (residual) {
-          Vector more;
-          load(more, residual[i * kOut + j] + c);
+          typename Isa::Vector more;
+          load<Isa>(more, residual[i * kOut + j] + c);
           out[j] = (out[j] + more) * factor;
         }
-        store(y[i * kOut + j] + c, out[j]);
+        store<Isa>(y[i * kOut + j] + c, out[j]);
       }
     }
   }
 }
 
-BITDIFF_AVX512 void transform_output_gradient(const float* const* dy, int64_t channels, float* to,
-                                              int64_t plane) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    Vector half[kIn][kOut];
+template <class Isa>
+[[gnu::always_inline]] inline void transform_output_gradient_on(const float* const* dy,
+                                                                int64_t channels, float* to,
+                                                                int64_t plane) {
+  for (int64_t c = 0; c < channels; c += Isa::kLanes) {
+    typename Isa::Vector half[kIn][kOut];
 #pragma GCC unroll 4
     for (int j = 0; j < kOut; ++j) {
-      Vector column[kOut], out[kIn];
+      typename Isa::Vector column[kOut], out[kIn];
 #pragma GCC unroll 4
-      for (int i = 0; i < kOut; ++i) load(column[i], dy[i * kOut + j] + c);
+      for (int i = 0; i < kOut; ++i) load<Isa>(column[i], dy[i * kOut + j] + c);
       output_transposed(column, out);
 #pragma GCC unroll 6
       for (int i = 0; i < kIn; ++i) half[i][j] = out[i];
     }
 #pragma GCC unroll 6
     for (int i = 0; i < kIn; ++i) {
-      Vector out[kIn];
+      typename Isa::Vector out[kIn];
       output_transposed(half[i], out);
 #pragma GCC unroll 6
-      for (int j = 0; j < kIn; ++j) store(to + (i * kIn + j) * plane + c, out[j]);
+      for (int j = 0; j < kIn; ++j) store<Isa>(to + (i * kIn + j) * plane + c, out[j]);
     }
   }
 }
 
-BITDIFF_AVX512 void transform_kernel(const float* g, int64_t step, int64_t channels, float* to,
-                                     int64_t plane) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    Vector half[kIn][3];
+template <class Isa>
+[[gnu::always_inline]] inline void transform_kernel_on(const float* g, int64_t step,
+                                                       int64_t channels, float* to, int64_t plane) {
+  for (int64_t c = 0; c < channels; c += Isa::kLanes) {
+    typename Isa::Vector half[kIn][3];
 #pragma GCC unroll 3
     for (int j = 0; j < 3; ++j) {
-      Vector column[3], out[kIn];
+      typename Isa::Vector column[3], out[kIn];
 #pragma GCC unroll 3
-      for (int i = 0; i < 3; ++i) load(column[i], g + (3 * i + j) * step + c);
+      for (int i = 0; i < 3; ++i) load<Isa>(column[i], g + (3 * i + j) * step + c);
       kernel(column, out);
 #pragma GCC unroll 6
       for (int i = 0; i < kIn; ++i) half[i][j] = out[i];
     }
 #pragma GCC unroll 6
     for (int i = 0; i < kIn; ++i) {
-      Vector out[kIn];
+      typename Isa::Vector out[kIn];
       kernel(half[i], out);
 #pragma GCC unroll 6
-      for (int j = 0; j < kIn; ++j) store(to + (i * kIn + j) * plane + c, out[j]);
+      for (int j = 0; j < kIn; ++j) store<Isa>(to + (i * kIn + j) * plane + c, out[j]);
     }
   }
 }
 
-BITDIFF_AVX512 void transform_kernel_gradient(const float* dm, int64_t plane, int64_t channels,
-                                              float* dg, int64_t step) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    Vector half[3][kIn];
+template <class Isa>
+[[gnu::always_inline]] inline void transform_kernel_gradient_on(const float* dm, int64_t plane,
+                                                                int64_t channels, float* dg,
+                                                                int64_t step) {
+  for (int64_t c = 0; c < channels; c += Isa::kLanes) {
+    typename Isa::Vector half[3][kIn];
 #pragma GCC unroll 6
     for (int j = 0; j < kIn; ++j) {
-      Vector column[kIn], out[3];
+      typename Isa::Vector column[kIn], out[3];
 #pragma GCC unroll 6
-      for (int i = 0; i < kIn; ++i) load(column[i], dm + (i * kIn + j) * plane + c);
+      for (int i = 0; i < kIn; ++i) load<Isa>(column[i], dm + (i * kIn + j) * plane + c);
       kernel_transposed(column, out);
 #pragma GCC unroll 3
       for (int i = 0; i < 3; ++i) half[i][j] = out[i];
     }
 #pragma GCC unroll 3
     for (int i = 0; i < 3; ++i) {
-      Vector out[3];
+      typename Isa::Vector out[3];
       kernel_transposed(half[i], out);
 #pragma GCC unroll 3
-      for (int j = 0; j < 3; ++j) store(dg + (3 * i + j) * step + c, out[j]);
+      for (int j = 0; j < 3; ++j) store<Isa>(dg + (3 * i + j) * step + c, out[j]);
     }
   }
+}
+
+}  // namespace
+
+void transform_input(const float* const* d, int64_t channels, float* to, int64_t plane) {
+  on_vectors([&](auto isa) __attribute__((always_inline)) {
+    transform_input_on<decltype(isa)>(d, channels, to, plane);
+  });
+}
+
+void transform_output(const float* m, int64_t plane, int64_t channels, const float* bias,
+                      const float* const* residual, float factor, float* const* y) {
+  on_vectors([&](auto isa) __attribute__((always_inline)) {
+    transform_output_on<decltype(isa)>(m, plane, channels, bias, residual, factor, y);
+  });
+}
+
+void transform_output_gradient(const float* const* dy, int64_t channels, float* to, int64_t plane) {
+  on_vectors([&](auto isa) __attribute__((always_inline)) {
+    transform_output_gradient_on<decltype(isa)>(dy, channels, to, plane);
+  });
+}
+
+void transform_kernel(const float* g, int64_t step, int64_t channels, float* to, int64_t plane) {
+  on_vectors([&](auto isa) __attribute__((always_inline)) {
+    transform_kernel_on<decltype(isa)>(g, step, channels, to, plane);
+  });
+}
+
+void transform_kernel_gradient(const float* dm, int64_t plane, int64_t channels, float* dg,
+                               int64_t step) {
+  on_vectors([&](auto isa) __attribute__((always_inline)) {
+    transform_kernel_gradient_on<decltype(isa)>(dm, plane, channels, dg, step);
+  });
 }
 
 }  // namespace bitdiff::kernels::winograd

@@ -12,7 +12,7 @@
 /// random numbers the error is half of that of the usual 0, +-1, +-2.
 ///
 /// Each function here transforms one tile of `channels` (a multiple of 16) channels. Runs only
-/// where has_avx512() (vector512.h). Numbers of a tile are read and written through a table of
+/// where has_vectors() (vectors.h). Numbers of a tile are read and written through a table of
 /// pointers to its pixels, row by row, so that a caller can point outside of the image to zeros;
 /// the 36 transformed numbers of a channel are `plane` floats apart.
 namespace bitdiff::kernels::winograd {

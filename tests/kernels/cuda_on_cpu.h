@@ -17,6 +17,8 @@
 /// first, so that results change where a barrier is missing. To be included before the kernels.
 namespace bitdiff::kernels::cuda {
 
+// NOLINTBEGIN(readability-identifier-naming): CUDA's names.
+
 // What CUDA C++ adds to the language.
 #define __global__
 #define __device__
@@ -27,11 +29,13 @@ struct Index {
 };
 inline Index blockIdx, threadIdx;
 
+// NOLINTEND(readability-identifier-naming)
+
 /// The threads of the block that runs.
 class Block {
  public:
   Block() : threads_(kThreads), stacks_(std::make_unique_for_overwrite<char[]>(kThreads * kStack)) {
-    running_ = this;
+    running = this;
   }
 
   /// Runs `work` as each of kThreads threads. Throws std::logic_error when some of them wait at a
@@ -51,14 +55,14 @@ class Block {
   }
 
   static void barrier() {
-    if (_setjmp(running_->self().place) == 0) leave(State::kWaiting);
+    if (_setjmp(running->self().place) == 0) leave(State::kWaiting);
   }
 
   /// What the thread whose number differs by the bits of `mask` passes.
   static float exchange(float x, unsigned mask) {
-    running_->self().passed = x;
+    running->self().passed = x;
     barrier();
-    const float of_other = running_->threads_[threadIdx.x ^ mask].passed;
+    const float of_other = running->threads_[threadIdx.x ^ mask].passed;
     barrier();
     return of_other;
   }
@@ -74,13 +78,13 @@ class Block {
   static constexpr size_t kStack = 32 << 10;
 
   static void start() {
-    (*running_->work_)();
+    (*running->work_)();
     leave(State::kDone);
   }
 
   [[noreturn]] static void leave(State state) {
-    running_->self().state = state;
-    _longjmp(running_->scheduler_, 1);
+    running->self().state = state;
+    _longjmp(running->scheduler_, 1);
   }
 
   void go_on() {
@@ -104,19 +108,21 @@ class Block {
     return waiting;
   }
 
-  inline static Block* running_ = nullptr;
+  inline static Block* running = nullptr;
   const std::function<void()>* work_ = nullptr;
   jmp_buf scheduler_{};
   std::vector<Thread> threads_;
   std::unique_ptr<char[]> stacks_;
 };
 
+// NOLINTBEGIN(readability-identifier-naming): CUDA's names.
 inline void __syncthreads() { Block::barrier(); }
 inline float __shfl_xor_sync(unsigned, float x, int mask) {
   return Block::exchange(x, static_cast<unsigned>(mask));
 }
 inline float __uint_as_float(uint32_t bits) { return std::bit_cast<float>(bits); }
 inline uint32_t __float_as_uint(float x) { return std::bit_cast<uint32_t>(x); }
+// NOLINTEND(readability-identifier-naming)
 
 template <typename Call, typename... More>
 const char* launch(void (*kernel)(Call, More...), int64_t blocks, Place, const Call& call,
