@@ -37,8 +37,9 @@ void SamplingFlags::add_to(CLI::App& command) {
   command.add_option("--device", device, "where to compute: cpu, cuda or cuda:N")
       ->type_name("NAME")
       ->capture_default_str();
-  command.add_flag("--int8", int8,
-                   "compute with 8-bit integers: faster with AVX-512 VNNI, not quite the same");
+  command.add_flag(
+      "--int8", int8,
+      "compute with 8-bit integers: faster with AVX-512 VNNI, slower without, not quite the same");
 }
 
 DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) const {

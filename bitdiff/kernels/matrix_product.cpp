@@ -5,10 +5,6 @@
 namespace bitdiff::kernels {
 namespace {
 
-// Rows of B that one sum in registers covers. A long sum of short ones loses fewer digits, and the
-// rows' panel stays in the first-level cache.
-constexpr int64_t kDepth = 32;
-
 // A block of C in registers: kRows x kVectors vectors. `a` and `c` are its corners.
 template <class Isa, int kRows, int kVectors, bool kTransposed>
 [[gnu::always_inline]] inline void multiply_block(const MatrixProduct& p, const float* a,
@@ -72,7 +68,7 @@ void multiply_columns(MatrixProduct p) {
 
 template <class Isa, bool kTransposed>
 void multiply_panel_on(const MatrixProduct& whole) {
-  constexpr int64_t kColumns = Isa::kColumns * Isa::kLanes;
+  constexpr int64_t kColumns = Isa::kColumns * Isa::kLanes, kDepth = Isa::kDepth;
   auto p = whole;
   for (int64_t k = 0; k < whole.depth; k += kDepth) {
     p.add = whole.add || k > 0;

@@ -15,22 +15,25 @@ inline constexpr int64_t kLanes = 16;
 // that nobody calls.
 #if defined(__x86_64__) && defined(__GNUC__)
 #define BITDIFF_TARGET(set) [[gnu::target(set)]]
-inline bool has_avx512() { return __builtin_cpu_supports("avx512f") != 0; }
-inline bool has_avx2() {
-  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
-}
 #else
 #define BITDIFF_TARGET(set)
-inline bool has_avx512() { return false; }
-inline bool has_avx2() { return false; }
 #endif
+
+/// Whether the processor has these, and the environment does not hide them: ATEN_CPU_CAPABILITY,
+/// LibTorch's own switch, of `avx2` hides AVX-512 and of `default` both.
+bool has_avx512();
+bool has_avx2();
 
 /// Whether on_vectors() may be called.
 inline bool has_vectors() { return has_avx512() || has_avx2(); }
 
 struct Avx512 {
   static constexpr int64_t kLanes = 16;
-  static constexpr int kColumns = 4;  ///< Vectors across a block of a matrix, see matrix_product.h.
+  // Of a block of a matrix (matrix_product.h): vectors across, and rows of B that one sum in
+  // registers covers. A long sum of short ones loses fewer digits, and those rows stay in the
+  // first-level cache.
+  static constexpr int kColumns = 4;
+  static constexpr int64_t kDepth = 32;
   using Vector [[gnu::vector_size(64), gnu::may_alias]] = float;
   using Unaligned [[gnu::vector_size(64), gnu::may_alias, gnu::aligned(4)]] = float;
 
@@ -44,6 +47,7 @@ struct Avx512 {
 struct Avx2 {
   static constexpr int64_t kLanes = 8;
   static constexpr int kColumns = 2;
+  static constexpr int64_t kDepth = 64;
   using Vector [[gnu::vector_size(32), gnu::may_alias]] = float;
   using Unaligned [[gnu::vector_size(32), gnu::may_alias, gnu::aligned(4)]] = float;
 
