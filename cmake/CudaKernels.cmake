@@ -16,8 +16,9 @@ if(NOT BITDIFF_HAS_CUDA_KERNELS)
   return()
 endif()
 
-set(folder "${PROJECT_SOURCE_DIR}/bitdiff/kernels/cuda")
-add_library(bitdiff_cuda SHARED "${folder}/entry.cu" "${folder}/group_norm.cu" "${folder}/layer_norm.cu")
+set(folder "${PROJECT_SOURCE_DIR}/bitdiff/cuda")
+add_library(bitdiff_cuda SHARED "${folder}/entry.cu" "${folder}/group_norm.cu" "${folder}/layer_norm.cu"
+                                "${folder}/random.cu")
 target_include_directories(bitdiff_cuda PRIVATE "${PROJECT_SOURCE_DIR}")
 target_compile_options(bitdiff_cuda PRIVATE -Werror=all-warnings -Xcompiler=-Wall,-Wextra)
 set_target_properties(bitdiff_cuda PROPERTIES

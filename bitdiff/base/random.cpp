@@ -10,6 +10,9 @@
 #include <ATen/core/PhiloxRNGEngine.h>
 #include <ATen/ops/empty.h>
 
+#include "bitdiff/base/random_cuda.h"
+#include "bitdiff/cuda/library.h"
+
 namespace bitdiff {
 namespace {
 
@@ -45,6 +48,11 @@ Tensor fill_rows(uint64_t seed, const std::vector<int64_t>& rows, IntArrayRef sh
   return out;
 }
 
+/// What draws on `device`, or null: the CPU then, which sends its numbers there.
+const cuda::Kernels* kernels_of(at::Device device) {
+  return device.is_cuda() ? cuda::library() : nullptr;
+}
+
 }  // namespace
 
 Streams::Streams(uint64_t seed, std::vector<int64_t> rows, at::Device device)
@@ -59,6 +67,8 @@ Streams Streams::slice(int64_t begin, int64_t end) const {
 }
 
 Tensor Streams::uniform(IntArrayRef shape) const {
+  if (const auto* kernels = kernels_of(device_))
+    return gpu::draw(*kernels, gpu::Distribution::kUniform, seed_, rows_, shape, device_);
   const auto u =
       fill_rows(seed_, rows_, shape, [](at::Philox4_32& engine, float* first, float* last) {
         for (; first != last; ++first) *first = static_cast<float>(engine() >> 8) * 0x1p-24f;
@@ -67,6 +77,8 @@ Tensor Streams::uniform(IntArrayRef shape) const {
 }
 
 Tensor Streams::normal(IntArrayRef shape) const {
+  if (const auto* kernels = kernels_of(device_))
+    return gpu::draw(*kernels, gpu::Distribution::kNormal, seed_, rows_, shape, device_);
   const auto z =
       fill_rows(seed_, rows_, shape, [](at::Philox4_32& engine, float* first, float* last) {
         while (first != last) {

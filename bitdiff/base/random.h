@@ -33,8 +33,9 @@ enum class Purpose : uint64_t {
 /// Nothing here has a position that calls advance: asking twice gives the same numbers, and a row
 /// gets the same numbers in whatever batch it stands. Streams that must differ are forked.
 /// The generator is Philox4x32-10 (Salmon et al., 2011): key from seed and purpose, counter from
-/// the row. Numbers are drawn on the CPU, so that they are the same on every device, and then go to
-/// the streams' own.
+/// the row. Numbers are drawn on the CPU and then go to the streams' own device, or there where
+/// that is a GPU and the library of kernels was built: the same bits if uniform, and if normal the
+/// same to 1e-6.
 class Streams {
  public:
   /// `rows`: the number of each row, which may repeat and come in any order.

@@ -9,7 +9,7 @@
 #include <ATen/ops/silu.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "bitdiff/kernels/cuda_library.h"
+#include "bitdiff/cuda/library.h"
 #include "bitdiff/kernels/group_norm_cpu.h"
 #include "bitdiff/kernels/group_norm_cuda.h"
 
@@ -28,7 +28,7 @@ class ChannelsLastGroupNorm : public torch::autograd::Function<ChannelsLastGroup
     if (more) parts.push_back(*more);
     const auto norm =
         x.is_cpu() ? cpu::group_norm(parts, groups, weight, bias, activation)
-                   : cuda::group_norm(*cuda::library(), parts, groups, weight, bias, activation);
+                   : gpu::group_norm(*cuda::library(), parts, groups, weight, bias, activation);
     context->saved_data["groups"] = groups;
     context->saved_data["activation"] = static_cast<int64_t>(activation);
     context->saved_data["parts"] = static_cast<int64_t>(parts.size());
@@ -47,8 +47,8 @@ class ChannelsLastGroupNorm : public torch::autograd::Function<ChannelsLastGroup
     if (context->saved_data["parts"].toInt() == 2) x.push_back(saved[5]);
     auto gradient = dy.is_cpu()
                         ? cpu::group_norm_gradient(dy, x, groups, weight, bias, activation, norm)
-                        : cuda::group_norm_gradient(*cuda::library(), dy, x, groups, weight, bias,
-                                                    activation, norm);
+                        : gpu::group_norm_gradient(*cuda::library(), dy, x, groups, weight, bias,
+                                                   activation, norm);
     gradient.x.resize(2);
     return {gradient.x[0], gradient.x[1], gradient.weight, gradient.bias, {}, {}};
   }
@@ -69,7 +69,7 @@ void check(const Parts& x, int64_t groups, const Tensor& weight, const Tensor& b
 }
 
 bool fits(const Parts& x, int64_t groups) {
-  if (x[0].is_cuda()) return cuda::library() && cuda::fits_group_norm(x, groups);
+  if (x[0].is_cuda()) return cuda::library() && gpu::fits_group_norm(x, groups);
   const auto in_order = [](const Tensor& t) {
     return t.is_cpu() && t.is_contiguous(at::MemoryFormat::ChannelsLast);
   };

@@ -4,7 +4,7 @@
 #include <ATen/ops/layer_norm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "bitdiff/kernels/cuda_library.h"
+#include "bitdiff/cuda/library.h"
 #include "bitdiff/kernels/layer_norm_cpu.h"
 #include "bitdiff/kernels/layer_norm_cuda.h"
 
@@ -19,7 +19,7 @@ class LayerNorm : public torch::autograd::Function<LayerNorm> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
                         const Tensor& bias) {
     const auto norm = x.is_cpu() ? cpu::layer_norm(x, weight, bias)
-                                 : cuda::layer_norm(*cuda::library(), x, weight, bias);
+                                 : gpu::layer_norm(*cuda::library(), x, weight, bias);
     context->save_for_backward({x, weight, norm.mean, norm.rstd});
     return norm.y;
   }
@@ -31,7 +31,7 @@ class LayerNorm : public torch::autograd::Function<LayerNorm> {
     const Normed norm{.y = {}, .mean = saved[2], .rstd = saved[3]};
     const auto gradient = x.is_cpu()
                               ? cpu::layer_norm_gradient(dy, x, weight, norm)
-                              : cuda::layer_norm_gradient(*cuda::library(), dy, x, weight, norm);
+                              : gpu::layer_norm_gradient(*cuda::library(), dy, x, weight, norm);
     return {gradient.x, gradient.weight, gradient.bias};
   }
 };
@@ -44,7 +44,7 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 }
 
 bool fits(const Tensor& x) {
-  if (x.is_cuda()) return cuda::library() && cuda::fits_layer_norm(x);
+  if (x.is_cuda()) return cuda::library() && gpu::fits_layer_norm(x);
   return cpu::fits_layer_norm(x);
 }
 

@@ -23,6 +23,7 @@ struct Layer {
 // include itself and what stands beside it here, and that stands above it. Changing the table is a
 // design decision and a commit of its own.
 //
+//   cuda       loops on NVIDIA GPUs: a library of their own, and the door to it
 //   base       errors, options, random streams: what every folder may use
 //   dist       several processes at one job
 //   kernels    operations with a fast twin
@@ -39,9 +40,10 @@ struct Layer {
 //   train      making a model better
 //   cli        the program: assembles, reports, owns nothing
 const std::vector<Layer> kLayers = {
-    {"base", {}},
+    {"cuda", {}},
+    {"base", {"cuda"}},
     {"dist", {"base"}},
-    {"kernels", {"base"}},
+    {"kernels", {"base", "cuda"}},
     {"io", {"base"}},
     {"bits", {"base", "kernels"}},
     {"data", {"base", "io"}},
@@ -74,8 +76,8 @@ struct File {
 };
 
 bool is_text(const fs::path& path) {
-  static const std::set<std::string> extensions = {".h",  ".cpp", ".cu",   ".py",
-                                                   ".sh", ".txt", ".cmake"};
+  static const std::set<std::string> extensions = {".h",  ".cpp", ".cu",  ".cuh",
+                                                   ".py", ".sh",  ".txt", ".cmake"};
   return extensions.count(path.extension().string()) > 0;
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 
-#include "bitdiff/kernels/cuda/interface.h"
+#include "bitdiff/cuda/interface.h"
 
 /// How a kernel is started. The tests give a `launch` of their own, which runs it on the CPU.
-namespace bitdiff::kernels::cuda {
+namespace bitdiff::cuda {
 
 /// The threads of a block.
 inline constexpr int kThreads = 256;
@@ -25,4 +25,4 @@ const char* launch(void (*kernel)(Call, More...), int64_t blocks, Place place, c
 }
 #endif
 
-}  // namespace bitdiff::kernels::cuda
+}  // namespace bitdiff::cuda

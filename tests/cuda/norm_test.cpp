@@ -5,14 +5,11 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "bitdiff/base/device.h"
-#include "bitdiff/base/error.h"
-#include "bitdiff/kernels/cuda_library.h"
 #include "bitdiff/kernels/group_norm_cuda.h"
 #include "bitdiff/kernels/layer_norm.h"
 #include "bitdiff/kernels/layer_norm_cuda.h"
-
-extern "C" const bitdiff::kernels::cuda::Kernels* bitdiff_cuda_kernels_1();
+#include "gpu_test.h"
+#include "kernels_on_cpu.h"
 
 namespace bitdiff::kernels {
 namespace {
@@ -20,9 +17,6 @@ namespace {
 using Results = std::vector<Tensor>;
 
 const std::vector<at::ScalarType> kTypes = {at::kFloat, at::kBFloat16};
-
-// The kernels as sources, run on the CPU: see cuda_on_cpu.h.
-const cuda::Kernels& on_cpu() { return *bitdiff_cuda_kernels_1(); }
 
 // A number of `type` keeps this share of a result, and sums in float32 the rest.
 double tolerance(at::ScalarType type) { return type == at::kFloat ? 2e-6 : 4e-3; }
@@ -106,16 +100,16 @@ Results exact_group_norm(const Images& in, int64_t groups, Activation activation
   return by_autograd(norm, in, groups, at::kDouble, at::kDouble);
 }
 
-TEST(CudaGroupNorm, EqualsTheReferenceWhereItsThreadsTakeTurnsOnTheCpu) {
+TEST(GroupNormOnGpus, EqualsTheReferenceWhereItsThreadsTakeTurnsOnTheCpu) {
   for (const auto type : kTypes) {
     for (const auto activation : {Activation::kNone, Activation::kSilu}) {
       for (const auto& c : kImages) {
         const Images in(c, type);
-        ASSERT_TRUE(cuda::fits_group_norm(in.x, c.groups)) << c.name;
+        ASSERT_TRUE(gpu::fits_group_norm(in.x, c.groups)) << c.name;
         const auto norm =
-            cuda::group_norm(on_cpu(), in.x, c.groups, in.weight, in.bias, activation);
-        const auto gradient = cuda::group_norm_gradient(on_cpu(), in.probe, in.x, c.groups,
-                                                        in.weight, in.bias, activation, norm);
+            gpu::group_norm(cuda::on_cpu(), in.x, c.groups, in.weight, in.bias, activation);
+        const auto gradient = gpu::group_norm_gradient(cuda::on_cpu(), in.probe, in.x, c.groups,
+                                                       in.weight, in.bias, activation, norm);
         Results found{norm.y};
         found.insert(found.end(), gradient.x.begin(), gradient.x.end());
         found.insert(found.end(), {gradient.weight, gradient.bias});
@@ -126,35 +120,35 @@ TEST(CudaGroupNorm, EqualsTheReferenceWhereItsThreadsTakeTurnsOnTheCpu) {
   }
 }
 
-TEST(CudaGroupNorm, KeepsItsDigitsFarFromZero) {
+TEST(GroupNormOnGpus, KeepsItsDigitsFarFromZero) {
   Images in({"", {32}, 2, 8, 8, 4}, at::kFloat);
   const auto norm = [&] {
-    return cuda::group_norm(on_cpu(), in.x, 4, in.weight, in.bias, Activation::kNone).y;
+    return gpu::group_norm(cuda::on_cpu(), in.x, 4, in.weight, in.bias, Activation::kNone).y;
   };
   const auto near = norm();
   in.x[0] += 1000;
   EXPECT_TRUE(norm().allclose(near, 0, 2e-3));
 }
 
-TEST(CudaGroupNorm, ReadsWhatDoesNotLieAtMultiplesOfFour) {
+TEST(GroupNormOnGpus, ReadsWhatDoesNotLieAtMultiplesOfFour) {
   const Images in({"", {8}, 2, 3, 3, 2}, at::kFloat);
   auto moved =
       at::empty({in.x[0].numel() + 1}).slice(0, 1).view({2, 3, 3, 8}).permute({0, 3, 1, 2});
   moved.copy_(in.x[0]);
   const auto norm = [&](const Tensor& x) {
-    return cuda::group_norm(on_cpu(), {x}, 2, in.weight, in.bias, Activation::kSilu).y;
+    return gpu::group_norm(cuda::on_cpu(), {x}, 2, in.weight, in.bias, Activation::kSilu).y;
   };
   EXPECT_TRUE(norm(moved).allclose(norm(in.x[0])));
 }
 
-TEST(CudaGroupNorm, TakesWhatItsKernelsCanRead) {
+TEST(GroupNormOnGpus, TakesWhatItsKernelsCanRead) {
   const auto x = at::zeros({2, 512, 4, 4}).contiguous(at::MemoryFormat::ChannelsLast);
-  EXPECT_TRUE(cuda::fits_group_norm({x, x}, 4));
-  EXPECT_FALSE(cuda::fits_group_norm({x}, 1)) << "a group of 512 channels";
-  EXPECT_FALSE(cuda::fits_group_norm({x, x, x}, 8)) << "three parts";
-  EXPECT_FALSE(cuda::fits_group_norm({x.contiguous()}, 4)) << "another order of memory";
-  EXPECT_FALSE(cuda::fits_group_norm({x, x.to(at::kBFloat16)}, 4)) << "two types";
-  EXPECT_FALSE(cuda::fits_group_norm({x.to(at::kHalf)}, 4)) << "half precision";
+  EXPECT_TRUE(gpu::fits_group_norm({x, x}, 4));
+  EXPECT_FALSE(gpu::fits_group_norm({x}, 1)) << "a group of 512 channels";
+  EXPECT_FALSE(gpu::fits_group_norm({x, x, x}, 8)) << "three parts";
+  EXPECT_FALSE(gpu::fits_group_norm({x.contiguous()}, 4)) << "another order of memory";
+  EXPECT_FALSE(gpu::fits_group_norm({x, x.to(at::kBFloat16)}, 4)) << "two types";
+  EXPECT_FALSE(gpu::fits_group_norm({x.to(at::kHalf)}, 4)) << "half precision";
 }
 
 struct Sequences {
@@ -185,40 +179,20 @@ Results by_autograd(const SequenceNorm& norm, const Sequences& in,
 const std::vector<std::vector<int64_t>> kSequences = {{3, 5, 64}, {2, 1, 16}, {1, 90, 129},
                                                       {4, 3, 20}, {0, 4, 32}, {2, 33, 1}};
 
-TEST(CudaLayerNorm, EqualsTheReferenceWhereItsThreadsTakeTurnsOnTheCpu) {
+TEST(LayerNormOnGpus, EqualsTheReferenceWhereItsThreadsTakeTurnsOnTheCpu) {
   for (const auto type : kTypes) {
     for (const auto& shape : kSequences) {
       const Sequences in(shape, type);
-      ASSERT_TRUE(cuda::fits_layer_norm(in.x));
-      const auto norm = cuda::layer_norm(on_cpu(), in.x, in.weight, in.bias);
-      const auto gradient = cuda::layer_norm_gradient(on_cpu(), in.probe, in.x, in.weight, norm);
+      ASSERT_TRUE(gpu::fits_layer_norm(in.x));
+      const auto norm = gpu::layer_norm(cuda::on_cpu(), in.x, in.weight, in.bias);
+      const auto gradient =
+          gpu::layer_norm_gradient(cuda::on_cpu(), in.probe, in.x, in.weight, norm);
       const auto exact = by_autograd(reference::layer_norm, in, at::kDouble, at::kDouble);
       expect_equal({norm.y, gradient.x, gradient.weight, gradient.bias}, exact, type,
                    "width " + std::to_string(shape[2]));
     }
   }
 }
-
-TEST(CudaLibrary, IsFoundWhereItWasBuilt) {
-  if (!BITDIFF_HAS_CUDA_KERNELS) GTEST_SKIP() << "built without nvcc";
-  ASSERT_NE(cuda::library(), nullptr);
-  EXPECT_NE(cuda::library()->group_norm, nullptr);
-  EXPECT_NE(cuda::library()->layer_norm_gradient, nullptr);
-}
-
-// What follows needs a GPU.
-class OnAGpu : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!BITDIFF_HAS_CUDA_KERNELS) GTEST_SKIP() << "built without nvcc";
-    try {
-      device_ = open_device("cuda");
-    } catch (const UsageError& error) {
-      GTEST_SKIP() << error.what();
-    }
-  }
-  at::Device device_ = at::kCPU;
-};
 
 TEST_F(OnAGpu, GroupNormEqualsTheReference) {
   for (const auto type : kTypes) {

@@ -1,10 +1,10 @@
-#include "bitdiff/kernels/cuda_library.h"
+#include "bitdiff/cuda/library.h"
 
 #include <dlfcn.h>
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-namespace bitdiff::kernels::cuda {
+namespace bitdiff::cuda {
 namespace {
 
 const Kernels* open() {
@@ -21,7 +21,7 @@ const Kernels* library() {
   return kernels;
 }
 
-Place place_of(const Tensor& x) {
+Place place_of(const at::Tensor& x) {
   if (x.is_cpu()) return {};
   const auto device = x.device();
   const c10::impl::VirtualGuardImpl guard(device.type());
@@ -30,14 +30,14 @@ Place place_of(const Tensor& x) {
 
 void check(const char* error) { TORCH_CHECK(!error, "libbitdiff_cuda.so: ", error ? error : ""); }
 
-bool takes_type_of(const Tensor& x) {
+bool takes_type_of(const at::Tensor& x) {
   return x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16;
 }
 
-Type type_of(const Tensor& x) {
+Type type_of(const at::Tensor& x) {
   TORCH_CHECK(takes_type_of(x), "libbitdiff_cuda.so: expected float32 or bfloat16, got ",
               x.scalar_type());
   return x.scalar_type() == at::kFloat ? Type::kFloat : Type::kBFloat16;
 }
 
-}  // namespace bitdiff::kernels::cuda
+}  // namespace bitdiff::cuda

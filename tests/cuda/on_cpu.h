@@ -10,12 +10,12 @@
 #include <ucontext.h>
 #include <vector>
 
-#include "bitdiff/kernels/cuda/launch.cuh"
+#include "bitdiff/cuda/launch.cuh"
 
 /// Runs CUDA kernels on the CPU, as they stand: blocks one after the other, the threads of a block
 /// in turns that end at its barriers. Every other turn goes backwards, in every other block the
 /// first, so that results change where a barrier is missing. To be included before the kernels.
-namespace bitdiff::kernels::cuda {
+namespace bitdiff::cuda {
 
 // NOLINTBEGIN(readability-identifier-naming): CUDA's names.
 
@@ -135,4 +135,4 @@ const char* launch(void (*kernel)(Call, More...), int64_t blocks, Place, const C
   return nullptr;
 }
 
-}  // namespace bitdiff::kernels::cuda
+}  // namespace bitdiff::cuda

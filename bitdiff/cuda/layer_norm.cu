@@ -1,8 +1,8 @@
-#include "bitdiff/kernels/cuda/kernels.cuh"
-#include "bitdiff/kernels/cuda/launch.cuh"
-#include "bitdiff/kernels/cuda/numbers.cuh"
+#include "bitdiff/cuda/kernels.cuh"
+#include "bitdiff/cuda/launch.cuh"
+#include "bitdiff/cuda/numbers.cuh"
 
-namespace bitdiff::kernels::cuda {
+namespace bitdiff::cuda {
 namespace {
 
 constexpr float kLayerNormEps = 1e-6F;
@@ -137,4 +137,4 @@ const char* layer_norm_gradient(const LayerNormGradientCall& call, Place place) 
   return launch(of_weights, blocks, place, call);
 }
 
-}  // namespace bitdiff::kernels::cuda
+}  // namespace bitdiff::cuda

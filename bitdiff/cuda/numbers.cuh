@@ -3,7 +3,7 @@
 #include <cstdint>
 
 /// Numbers as kernels read and write them: several neighbours at once, in float32 while in use.
-namespace bitdiff::kernels::cuda {
+namespace bitdiff::cuda {
 
 /// The upper half of a float32.
 struct BFloat16 {
@@ -57,4 +57,4 @@ __device__ inline float silu_slope(float x) {
   return s * (1.0F + x * (1.0F - s));
 }
 
-}  // namespace bitdiff::kernels::cuda
+}  // namespace bitdiff::cuda

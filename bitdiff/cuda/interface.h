@@ -5,7 +5,7 @@
 /// The functions of libbitdiff_cuda.so: loops of our own on NVIDIA GPUs, built by nvcc where there
 /// is one. Numbers and addresses only, so that neither side needs the other's headers; the program
 /// opens it by name (see library.h) and does without where it is missing.
-namespace bitdiff::kernels::cuda {
+namespace bitdiff::cuda {
 
 /// The type of images and sequences; what is said to be `float` is that always.
 enum class Type { kFloat, kBFloat16 };
@@ -71,12 +71,22 @@ struct LayerNormGradientCall {
   float *dweight, *dbias;
 };
 
+/// float32 [rows, length]: of each row the numbers that base/random.h gives it.
+struct RandomCall {
+  bool normal;  ///< Or uniform.
+  uint64_t seed;
+  const int64_t* rows;  ///< The number of each row's stream.
+  int64_t count, length;
+  float* to;
+};
+
 /// Each returns null, or what went wrong.
 struct Kernels {
   const char* (*group_norm)(const GroupNormCall&, Place);
   const char* (*group_norm_gradient)(const GroupNormGradientCall&, Place);
   const char* (*layer_norm)(const LayerNormCall&, Place);
   const char* (*layer_norm_gradient)(const LayerNormGradientCall&, Place);
+  const char* (*random)(const RandomCall&, Place);
 };
 
 /// The name of the library's one function, which returns its table. Changes when anything above
@@ -84,4 +94,4 @@ struct Kernels {
 inline constexpr const char* kEntry = "bitdiff_cuda_kernels_1";
 using Entry = const Kernels* (*)();
 
-}  // namespace bitdiff::kernels::cuda
+}  // namespace bitdiff::cuda

@@ -1,10 +1,10 @@
 #include <initializer_list>
 
-#include "bitdiff/kernels/cuda/kernels.cuh"
-#include "bitdiff/kernels/cuda/launch.cuh"
-#include "bitdiff/kernels/cuda/numbers.cuh"
+#include "bitdiff/cuda/kernels.cuh"
+#include "bitdiff/cuda/launch.cuh"
+#include "bitdiff/cuda/numbers.cuh"
 
-namespace bitdiff::kernels::cuda {
+namespace bitdiff::cuda {
 namespace {
 
 constexpr float kGroupNormEps = 1e-5F;
@@ -236,4 +236,4 @@ const char* group_norm_gradient(const GroupNormGradientCall& call, Place place) 
   return launch(kernel, blocks_of(shape), place, call, width_of(shape));
 }
 
-}  // namespace bitdiff::kernels::cuda
+}  // namespace bitdiff::cuda
