@@ -1,4 +1,4 @@
-# libbitdiff_cuda.so: loops of our own on NVIDIA GPUs, built where nvcc is found. The program opens it by name when it computes on
+# libbitdiff_cuda.so: loops of our own on NVIDIA GPUs, built where nvcc 11.8 or newer is found. The program opens it by name when it computes on
 # a GPU, so nothing links to it, and it takes no CUDA of LibTorch to build.
 
 option(BITDIFF_CUDA "Build the CUDA kernels, where nvcc is found" ON)
@@ -8,11 +8,14 @@ if(BITDIFF_CUDA)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
-    set(BITDIFF_HAS_CUDA_KERNELS ON)
+    # Older ones do not know the GPUs named below; clang knows other options.
+    if(CMAKE_CUDA_COMPILER_ID STREQUAL NVIDIA AND CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 11.8)
+      set(BITDIFF_HAS_CUDA_KERNELS ON)
+    endif()
   endif()
 endif()
 if(NOT BITDIFF_HAS_CUDA_KERNELS)
-  message(STATUS "CUDA kernels: not built (no nvcc, or BITDIFF_CUDA is off); on a GPU, LibTorch's operations do the same")
+  message(STATUS "CUDA kernels: not built (they take nvcc 11.8 or newer); a GPU uses LibTorch's operations and the CPU's random numbers")
   return()
 endif()
 
@@ -24,4 +27,4 @@ target_compile_options(bitdiff_cuda PRIVATE -Werror=all-warnings -Xcompiler=-Wal
 set_target_properties(bitdiff_cuda PROPERTIES
   CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_ARCHITECTURES "80-real;90" CUDA_RUNTIME_LIBRARY Static)
 # Where what is built here finds it.
-set(CMAKE_BUILD_RPATH "${PROJECT_BINARY_DIR}")
+list(APPEND CMAKE_BUILD_RPATH "$<TARGET_FILE_DIR:bitdiff_cuda>")

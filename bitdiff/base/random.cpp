@@ -48,11 +48,6 @@ Tensor fill_rows(uint64_t seed, const std::vector<int64_t>& rows, IntArrayRef sh
   return out;
 }
 
-/// What draws on `device`, or null: the CPU then, which sends its numbers there.
-const cuda::Kernels* kernels_of(at::Device device) {
-  return device.is_cuda() ? cuda::library() : nullptr;
-}
-
 }  // namespace
 
 Streams::Streams(uint64_t seed, std::vector<int64_t> rows, at::Device device)
@@ -67,7 +62,7 @@ Streams Streams::slice(int64_t begin, int64_t end) const {
 }
 
 Tensor Streams::uniform(IntArrayRef shape) const {
-  if (const auto* kernels = kernels_of(device_))
+  if (const auto* kernels = cuda::library_for(device_))
     return gpu::draw(*kernels, gpu::Distribution::kUniform, seed_, rows_, shape, device_);
   const auto u =
       fill_rows(seed_, rows_, shape, [](at::Philox4_32& engine, float* first, float* last) {
@@ -77,7 +72,7 @@ Tensor Streams::uniform(IntArrayRef shape) const {
 }
 
 Tensor Streams::normal(IntArrayRef shape) const {
-  if (const auto* kernels = kernels_of(device_))
+  if (const auto* kernels = cuda::library_for(device_))
     return gpu::draw(*kernels, gpu::Distribution::kNormal, seed_, rows_, shape, device_);
   const auto z =
       fill_rows(seed_, rows_, shape, [](at::Philox4_32& engine, float* first, float* last) {

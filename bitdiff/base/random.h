@@ -35,7 +35,7 @@ enum class Purpose : uint64_t {
 /// The generator is Philox4x32-10 (Salmon et al., 2011): key from seed and purpose, counter from
 /// the row. Numbers are drawn on the CPU and then go to the streams' own device, or there where
 /// that is a GPU and the library of kernels was built: the same bits if uniform, and if normal the
-/// same to 1e-6.
+/// same to rounding.
 class Streams {
  public:
   /// `rows`: the number of each row, which may repeat and come in any order.

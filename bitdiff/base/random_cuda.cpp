@@ -14,14 +14,15 @@ Tensor draw(const cuda::Kernels& kernels, Distribution distribution, uint64_t se
               count, ", got ", shape);
   auto out = at::empty(shape, at::TensorOptions(at::kFloat).device(device));
   if (out.numel() == 0) return out;
-  const auto numbers = at::tensor(rows, at::kLong).to(device);
+  const auto numbers = at::tensor(rows, at::kLong).to(device, at::kLong, /*non_blocking=*/true);
+  const cuda::OnDeviceOf on(out);
   cuda::check(kernels.random({.normal = distribution == Distribution::kNormal,
                               .seed = seed,
                               .rows = numbers.const_data_ptr<int64_t>(),
                               .count = count,
                               .length = out.numel() / count,
                               .to = out.mutable_data_ptr<float>()},
-                             cuda::place_of(out)));
+                             on.place()));
   return out;
 }
 

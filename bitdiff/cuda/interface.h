@@ -80,8 +80,10 @@ struct RandomCall {
   float* to;
 };
 
-/// Each returns null, or what went wrong.
 struct Kernels {
+  /// Whether this GPU and its driver can run what was built.
+  bool (*runs_on)(int device);
+  // Each of these returns null, or what went wrong.
   const char* (*group_norm)(const GroupNormCall&, Place);
   const char* (*group_norm_gradient)(const GroupNormGradientCall&, Place);
   const char* (*layer_norm)(const LayerNormCall&, Place);
@@ -91,7 +93,7 @@ struct Kernels {
 
 /// The name of the library's one function, which returns its table. Changes when anything above
 /// does.
-inline constexpr const char* kEntry = "bitdiff_cuda_kernels_1";
+inline constexpr const char* kEntry = "bitdiff_cuda_kernels_2";
 using Entry = const Kernels* (*)();
 
 }  // namespace bitdiff::cuda

@@ -14,7 +14,7 @@ template <typename Call, typename... More>
 const char* launch(void (*kernel)(Call, More...), int64_t blocks, Place place, const Call& call,
                    More... more) {
   if (blocks == 0) return nullptr;
-  // Our copy of the CUDA runtime keeps a device of its own.
+  // LibTorch set it, with another copy of the CUDA runtime.
   auto error = cudaSetDevice(place.device);
   if (error == cudaSuccess) {
     kernel<<<static_cast<unsigned>(blocks), kThreads, 0, static_cast<cudaStream_t>(place.stream)>>>(

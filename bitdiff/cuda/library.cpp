@@ -1,6 +1,8 @@
 #include "bitdiff/cuda/library.h"
 
 #include <dlfcn.h>
+#include <map>
+#include <mutex>
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
@@ -21,11 +23,25 @@ const Kernels* library() {
   return kernels;
 }
 
-Place place_of(const at::Tensor& x) {
-  if (x.is_cpu()) return {};
+const Kernels* library_for(at::Device device) {
+  if (!device.is_cuda() || !library()) return nullptr;
+  static std::mutex mutex;
+  static std::map<int, bool> runs;
+  const std::lock_guard lock(mutex);
+  const auto [entry, is_new] = runs.try_emplace(device.index());
+  if (is_new) {
+    const c10::DeviceGuard guard(device);
+    entry->second = library()->runs_on(device.index());
+  }
+  return entry->second ? library() : nullptr;
+}
+
+OnDeviceOf::OnDeviceOf(const at::Tensor& x) {
+  if (x.is_cpu()) return;
   const auto device = x.device();
-  const c10::impl::VirtualGuardImpl guard(device.type());
-  return {device.index(), guard.getStream(device).native_handle()};
+  guard_.reset_device(device);
+  const c10::impl::VirtualGuardImpl streams(device.type());
+  place_ = {device.index(), streams.getStream(device).native_handle()};
 }
 
 void check(const char* error) { TORCH_CHECK(!error, "libbitdiff_cuda.so: ", error ? error : ""); }

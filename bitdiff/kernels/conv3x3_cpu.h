@@ -10,7 +10,7 @@
 /// channels-last order.
 namespace bitdiff::kernels::cpu {
 
-/// Whether the functions below can do it with this image, or weight [N, K, 3, 3]: AVX-512, K (of a
+/// Whether the functions below can do it with this image, or weight [N, K, 3, 3]: vectors, K (of a
 /// weight N too) a multiple of 16.
 bool fits_conv3x3(const Tensor& x);
 bool fits_conv3x3_weight(const Tensor& weight);

@@ -59,17 +59,24 @@ void check(const Parts& x, int64_t groups, const Tensor& weight, const Tensor& b
   int64_t channels = 0;
   for (const auto& part : x) {
     TORCH_CHECK(part.dim() == 4, "group_norm: expected [B, C, H, W], got ", part.sizes());
+    TORCH_CHECK(part.size(0) == x[0].size(0) && part.size(2) == x[0].size(2) &&
+                    part.size(3) == x[0].size(3) && part.device() == x[0].device(),
+                "group_norm: expected parts of one image, got ", x[0].sizes(), " and ",
+                part.sizes());
     channels += part.size(1);
   }
-  TORCH_CHECK(groups > 0 && channels % groups == 0, "group_norm: expected a multiple of ", groups,
-              " channels, got ", channels);
+  TORCH_CHECK(channels > 0 && groups > 0 && channels % groups == 0,
+              "group_norm: expected a multiple of ", groups, " channels, got ", channels);
   const std::vector<int64_t> row{x[0].size(0), channels};
   TORCH_CHECK(weight.sizes() == row && bias.sizes() == row, "expected weight and bias ", row,
               ", got ", weight.sizes(), " and ", bias.sizes());
+  TORCH_CHECK(weight.device() == x[0].device() && bias.device() == x[0].device(),
+              "group_norm: expected weight and bias on ", x[0].device(), ", got ", weight.device(),
+              " and ", bias.device());
 }
 
 bool fits(const Parts& x, int64_t groups) {
-  if (x[0].is_cuda()) return cuda::library() && gpu::fits_group_norm(x, groups);
+  if (x[0].is_cuda()) return cuda::library_for(x[0].device()) && gpu::fits_group_norm(x, groups);
   const auto in_order = [](const Tensor& t) {
     return t.is_cpu() && t.is_contiguous(at::MemoryFormat::ChannelsLast);
   };

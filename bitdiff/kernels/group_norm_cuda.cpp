@@ -45,6 +45,7 @@ Normed group_norm(const cuda::Kernels& kernels, const Parts& x, int64_t groups,
                         at::MemoryFormat::ChannelsLast),
               at::empty({images, groups}, weight.options()),
               at::empty({images, groups}, weight.options())};
+  const cuda::OnDeviceOf on(x[0]);
   cuda::check(kernels.group_norm({.shape = shape_of(x, groups),
                                   .silu = activation == Activation::kSilu,
                                   .x = {part_of(x, 0), part_of(x, 1)},
@@ -53,7 +54,7 @@ Normed group_norm(const cuda::Kernels& kernels, const Parts& x, int64_t groups,
                                   .y = norm.y.mutable_data_ptr(),
                                   .mean = norm.mean.mutable_data_ptr<float>(),
                                   .rstd = norm.rstd.mutable_data_ptr<float>()},
-                                 cuda::place_of(x[0])));
+                                 on.place()));
   return norm;
 }
 
@@ -66,6 +67,7 @@ GroupNormGradient group_norm_gradient(const cuda::Kernels& kernels, const Tensor
   const auto to = [&](size_t i) {
     return i < x.size() ? gradient.x[i].mutable_data_ptr() : nullptr;
   };
+  const cuda::OnDeviceOf on(x[0]);
   cuda::check(kernels.group_norm_gradient({.shape = shape_of(x, groups),
                                            .silu = activation == Activation::kSilu,
                                            .x = {part_of(x, 0), part_of(x, 1)},
@@ -77,7 +79,7 @@ GroupNormGradient group_norm_gradient(const cuda::Kernels& kernels, const Tensor
                                            .dx = {to(0), to(1)},
                                            .dweight = gradient.weight.mutable_data_ptr<float>(),
                                            .dbias = gradient.bias.mutable_data_ptr<float>()},
-                                          cuda::place_of(x[0])));
+                                          on.place()));
   return gradient;
 }
 

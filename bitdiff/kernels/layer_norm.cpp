@@ -41,10 +41,13 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const std::vector<int64_t> row{x.size(0), x.size(2)};
   TORCH_CHECK(weight.sizes() == row && bias.sizes() == row, "layer_norm: expected weight and bias ",
               row, ", got ", weight.sizes(), " and ", bias.sizes());
+  TORCH_CHECK(weight.device() == x.device() && bias.device() == x.device(),
+              "layer_norm: expected weight and bias on ", x.device(), ", got ", weight.device(),
+              " and ", bias.device());
 }
 
 bool fits(const Tensor& x) {
-  if (x.is_cuda()) return cuda::library() && gpu::fits_layer_norm(x);
+  if (x.is_cuda()) return cuda::library_for(x.device()) && gpu::fits_layer_norm(x);
   return cpu::fits_layer_norm(x);
 }
 

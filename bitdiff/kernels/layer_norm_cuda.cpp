@@ -22,6 +22,7 @@ Normed layer_norm(const cuda::Kernels& kernels, const Tensor& x, const Tensor& w
   const auto positions = x.sizes().slice(0, 2);
   Normed norm{at::empty_like(x), at::empty(positions, weight.options()),
               at::empty(positions, weight.options())};
+  const cuda::OnDeviceOf on(x);
   cuda::check(kernels.layer_norm({.shape = shape_of(x),
                                   .x = x.const_data_ptr(),
                                   .weight = weight.const_data_ptr<float>(),
@@ -29,13 +30,14 @@ Normed layer_norm(const cuda::Kernels& kernels, const Tensor& x, const Tensor& w
                                   .y = norm.y.mutable_data_ptr(),
                                   .mean = norm.mean.mutable_data_ptr<float>(),
                                   .rstd = norm.rstd.mutable_data_ptr<float>()},
-                                 cuda::place_of(x)));
+                                 on.place()));
   return norm;
 }
 
 LayerNormGradient layer_norm_gradient(const cuda::Kernels& kernels, const Tensor& dy,
                                       const Tensor& x, const Tensor& weight, const Normed& norm) {
   LayerNormGradient gradient{at::empty_like(x), at::empty_like(weight), at::empty_like(weight)};
+  const cuda::OnDeviceOf on(x);
   cuda::check(kernels.layer_norm_gradient({.shape = shape_of(x),
                                            .x = x.const_data_ptr(),
                                            .weight = weight.const_data_ptr<float>(),
@@ -45,7 +47,7 @@ LayerNormGradient layer_norm_gradient(const cuda::Kernels& kernels, const Tensor
                                            .dx = gradient.x.mutable_data_ptr(),
                                            .dweight = gradient.weight.mutable_data_ptr<float>(),
                                            .dbias = gradient.bias.mutable_data_ptr<float>()},
-                                          cuda::place_of(x)));
+                                          on.place()));
   return gradient;
 }
 

@@ -4,6 +4,7 @@
 
 #include "bitdiff/base/device.h"
 #include "bitdiff/base/error.h"
+#include "bitdiff/cuda/library.h"
 
 namespace bitdiff {
 
@@ -17,6 +18,7 @@ class OnAGpu : public testing::Test {
     } catch (const UsageError& error) {
       GTEST_SKIP() << error.what();
     }
+    ASSERT_NE(cuda::library_for(device_), nullptr) << "else LibTorch is compared with itself";
   }
   at::Device device_ = at::kCPU;
 };

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "bitdiff/kernels/group_norm_cuda.h"
 #include "bitdiff/kernels/layer_norm.h"
@@ -85,6 +86,9 @@ Results by_autograd(const ImageNorm& norm, const Images& in, int64_t groups,
   for (const auto& part : in.x) x.push_back(leaf(part, images));
   const auto weight = leaf(in.weight, rest), bias = leaf(in.bias, rest);
   const auto y = norm(x, groups, weight, bias);
+  if (y.is_cuda()) {
+    EXPECT_NE(y.grad_fn()->name().find("ChannelsLastGroupNorm"), std::string::npos);
+  }
   (y * in.probe.to(images)).sum().backward();
   Results results{y.detach()};
   for (const auto& part : x) results.push_back(part.grad());
@@ -172,6 +176,9 @@ Results by_autograd(const SequenceNorm& norm, const Sequences& in,
   };
   const auto x = leaf(in.x, sequences), weight = leaf(in.weight, rest), bias = leaf(in.bias, rest);
   const auto y = norm(x, weight, bias);
+  if (y.is_cuda()) {
+    EXPECT_NE(y.grad_fn()->name().find("LayerNorm"), std::string::npos);
+  }
   (y * in.probe.to(sequences)).sum().backward();
   return {y.detach(), x.grad(), weight.grad(), bias.grad()};
 }

@@ -101,6 +101,11 @@ TEST(GroupNorm, RefusesShapesThatDoNotFit) {
   EXPECT_THROW(group_norm(x, 4, row, row), c10::Error);
   EXPECT_THROW(group_norm(x, 3, row[0], row), c10::Error);
   EXPECT_THROW(group_norm(x[0], 3, row, row), c10::Error);
+  EXPECT_THROW(group_norm({x, at::zeros({2, 6, 4, 3})}, 3, at::zeros({2, 12}), at::zeros({2, 12})),
+               c10::Error)
+      << "parts of two sizes";
+  EXPECT_THROW(group_norm(at::zeros({2, 0, 4, 4}), 3, row.slice(1, 0, 0), row.slice(1, 0, 0)),
+               c10::Error);
 }
 
 }  // namespace
