@@ -1,5 +1,5 @@
-# libbitdiff_cuda.so: loops of our own on NVIDIA GPUs, built where nvcc 11.8 or newer is found. The program opens it by name when it computes on
-# a GPU, so nothing links to it, and it takes no CUDA of LibTorch to build.
+# libbitdiff_cuda.so: loops of our own on NVIDIA GPUs, built where nvcc 11.8 or newer is found. The program opens it by name when
+# it computes on a GPU, so nothing links to it, and it takes no CUDA of LibTorch to build.
 
 option(BITDIFF_CUDA "Build the CUDA kernels, where nvcc is found" ON)
 set(BITDIFF_HAS_CUDA_KERNELS OFF)
