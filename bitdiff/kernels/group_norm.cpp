@@ -31,7 +31,6 @@ class ChannelsLastGroupNorm : public torch::autograd::Function<ChannelsLastGroup
                    : gpu::group_norm(*cuda::library(), parts, groups, weight, bias, activation);
     context->saved_data["groups"] = groups;
     context->saved_data["activation"] = static_cast<int64_t>(activation);
-    context->saved_data["parts"] = static_cast<int64_t>(parts.size());
     context->save_for_backward({weight, bias, norm.mean, norm.rstd, x, more.value_or(Tensor())});
     return norm.y;
   }
@@ -44,7 +43,7 @@ class ChannelsLastGroupNorm : public torch::autograd::Function<ChannelsLastGroup
     const auto &weight = saved[0], &bias = saved[1];
     const Normed norm{.y = {}, .mean = saved[2], .rstd = saved[3]};
     Parts x{saved[4]};
-    if (context->saved_data["parts"].toInt() == 2) x.push_back(saved[5]);
+    if (saved[5].defined()) x.push_back(saved[5]);
     auto gradient = dy.is_cpu()
                         ? cpu::group_norm_gradient(dy, x, groups, weight, bias, activation, norm)
                         : gpu::group_norm_gradient(*cuda::library(), dy, x, groups, weight, bias,

@@ -5,6 +5,10 @@
 namespace bitdiff::kernels {
 namespace {
 
+// Rows of B that one sum in registers covers. A long sum of short ones loses fewer digits, and the
+// rows' panel stays in the first-level cache.
+constexpr int64_t kDepth = 32;
+
 // A block of C in registers: kRows x kVectors vectors. `a` and `c` are its corners.
 template <class Isa, int kRows, int kVectors, bool kTransposed>
 [[gnu::always_inline]] inline void multiply_block(const MatrixProduct& p, const float* a,
@@ -68,7 +72,7 @@ void multiply_columns(MatrixProduct p) {
 
 template <class Isa, bool kTransposed>
 void multiply_panel_on(const MatrixProduct& whole) {
-  constexpr int64_t kColumns = Isa::kColumns * Isa::kLanes, kDepth = Isa::kDepth;
+  constexpr int64_t kColumns = Isa::kColumns * Isa::kLanes;
   auto p = whole;
   for (int64_t k = 0; k < whole.depth; k += kDepth) {
     p.add = whole.add || k > 0;
@@ -113,16 +117,6 @@ template <class Isa>
   for (int i = 0; i < Isa::kLanes; ++i) store<Isa>(to + i * to_row, rows[i]);
 }
 
-// Of kLanes x kLanes numbers.
-void transpose_block(const float* from, int64_t from_row, float* to, int64_t to_row) {
-  on_vectors([&](auto isa) __attribute__((always_inline)) {
-    using Isa = decltype(isa);
-    for (int64_t i = 0; i < kLanes; i += Isa::kLanes)
-      for (int64_t j = 0; j < kLanes; j += Isa::kLanes)
-        transpose_square<Isa>(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
-  });
-}
-
 }  // namespace
 
 void multiply(const MatrixProduct& product) { multiply_panels<false>(product); }
@@ -148,9 +142,12 @@ void pack(const float* b, int64_t b_row, int64_t depth, int64_t columns, float* 
 void transpose(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to,
                int64_t to_row) {
   const int64_t whole_rows = rows / kLanes * kLanes, whole_columns = columns / kLanes * kLanes;
-  for (int64_t i = 0; i < whole_rows; i += kLanes)
-    for (int64_t j = 0; j < whole_columns; j += kLanes)
-      transpose_block(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
+  on_vectors([&](auto isa) __attribute__((always_inline)) {
+    using Isa = decltype(isa);
+    for (int64_t i = 0; i < whole_rows; i += Isa::kLanes)
+      for (int64_t j = 0; j < whole_columns; j += Isa::kLanes)
+        transpose_square<Isa>(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
+  });
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; ++j)
       to[j * to_row + i] = from[i * from_row + j];

@@ -28,7 +28,6 @@ class SiluConv : public torch::autograd::Function<SiluConv> {
     const auto norm = cpu::group_norm(parts, groups, norm_weight, norm_bias, kSilu);
     context->saved_data["groups"] = groups;
     context->saved_data["factor"] = factor;
-    context->saved_data["parts"] = static_cast<int64_t>(parts.size());
     context->saved_data["residual"] = residual.has_value();
     context->save_for_backward(
         {norm_weight, norm_bias, norm.mean, norm.rstd, weight, x, more.value_or(Tensor())});
@@ -42,7 +41,7 @@ class SiluConv : public torch::autograd::Function<SiluConv> {
     const Normed norm{.y = {}, .mean = saved[2], .rstd = saved[3]};
     const auto groups = context->saved_data["groups"].toInt();
     Parts x{saved[5]};
-    if (context->saved_data["parts"].toInt() == 2) x.push_back(saved[6]);
+    if (saved[6].defined()) x.push_back(saved[6]);
     const bool has_residual = context->saved_data["residual"].toBool();
 
     auto dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);

@@ -29,11 +29,7 @@ inline bool has_vectors() { return has_avx512() || has_avx2(); }
 
 struct Avx512 {
   static constexpr int64_t kLanes = 16;
-  // Of a block of a matrix (matrix_product.h): vectors across, and rows of B that one sum in
-  // registers covers. A long sum of short ones loses fewer digits, and those rows stay in the
-  // first-level cache.
-  static constexpr int kColumns = 4;
-  static constexpr int64_t kDepth = 32;
+  static constexpr int kColumns = 4;  ///< Vectors across a block of a matrix, see matrix_product.h.
   using Vector [[gnu::vector_size(64), gnu::may_alias]] = float;
   using Unaligned [[gnu::vector_size(64), gnu::may_alias, gnu::aligned(4)]] = float;
 
@@ -47,7 +43,6 @@ struct Avx512 {
 struct Avx2 {
   static constexpr int64_t kLanes = 8;
   static constexpr int kColumns = 2;
-  static constexpr int64_t kDepth = 64;
   using Vector [[gnu::vector_size(32), gnu::may_alias]] = float;
   using Unaligned [[gnu::vector_size(32), gnu::may_alias, gnu::aligned(4)]] = float;
 
