@@ -10,7 +10,8 @@ bool prepare_environment() {
     if (std::getenv(name)) return;
     changed = ::setenv(name, value, 0) == 0 || changed;
   };
-  if (!std::getenv("GOMP_SPINCOUNT")) set("OMP_WAIT_POLICY", "passive");
+  // Threads that wait spin for a fifth of a millisecond, then sleep (bench/README.md).
+  if (!std::getenv("OMP_WAIT_POLICY")) set("GOMP_SPINCOUNT", "3000");
   // One arena for all threads and sizes: what one frees the next one finds. Nothing is given back
   // to the system, so small free pieces are never joined again: whatever is free must be usable for
   // any smaller size (the last word), or a training takes 20 MB more at every step.
