@@ -19,6 +19,10 @@ struct Condition {
   std::optional<Streams> dropout = {};  ///< Training: where dropout draws from. Absent: no dropout.
 };
 
+/// `cond` with nothing to see in the rows where `rows`, bool [B], is true: no label, and zeros as
+/// context and as what the network made of it. What classifier-free guidance compares with.
+Condition hidden(Condition cond, const Tensor& rows);
+
 /// A network that sees corrupted data and answers with x0, eps or v, as Process::prediction says.
 class Denoiser {
  public:

@@ -6,14 +6,16 @@ namespace bitdiff {
 
 Estimator::Estimator(const Process& process, const Denoiser& net, const Condition& cond,
                      const EstimateOptions& options)
-    : process_(process), net_(net), cond_(cond), unlabelled_(cond), options_(options) {
-  if (cond.label.defined()) unlabelled_.label = at::full_like(cond.label, -1);
+    : process_(process), net_(net), cond_(cond), hidden_(cond), options_(options) {
+  const auto& some = cond.label.defined() ? cond.label : cond.context;
+  if (options.guidance != 0 && some.defined())
+    hidden_ = hidden(cond, at::ones({some.size(0)}, some.options().dtype(at::kBool)));
 }
 
 Tensor Estimator::predict(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma) const {
   auto out = net_.forward(x_t, x0_prev, gamma, cond_);
   if (const double w = options_.guidance; w != 0) {
-    out = (1 + w) * out - w * net_.forward(x_t, x0_prev, gamma, unlabelled_);
+    out = (1 + w) * out - w * net_.forward(x_t, x0_prev, gamma, hidden_);
   }
   return estimate_x0(process_, out, x_t, gamma, options_.temperature);
 }

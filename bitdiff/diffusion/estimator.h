@@ -22,8 +22,8 @@ struct EstimateOptions {
              "weight of the estimate with self-conditioning against the one without, at two calls "
              "of the network a step, whatever self_cond and momentum say; 1: off, one call");
     v.number("guidance", guidance, between(0, 100),
-             "w of classifier-free guidance, (1 + w) * with label - w * without, at twice the "
-             "calls; 0: off; wants diffusion.label_dropout in training");
+             "w of classifier-free guidance, (1 + w) * with label or image - w * without, at twice "
+             "the calls; 0: off; wants diffusion.label_dropout in training");
     v.number("temperature", temperature, between(1e-3, 1e3),
              "what divides logits (head = softmax, loss = logistic or softmax) before x0 is "
              "estimated from them; below 1: surer estimates");
@@ -49,7 +49,7 @@ class Estimator {
   const Process& process_;
   const Denoiser& net_;
   const Condition& cond_;
-  Condition unlabelled_;
+  Condition hidden_;  ///< The same with nothing to see.
   EstimateOptions options_;
   Tensor x_pred_, x_cond_;  ///< The last estimate, and what the network was shown; or undefined.
 };

@@ -6,12 +6,10 @@
 namespace bitdiff {
 namespace {
 
-/// The condition with labels hidden (-1), each with probability `rate`; in training only.
-Condition hide_labels(Condition cond, double rate) {
-  if (rate == 0 || !cond.label.defined() || !cond.dropout) return cond;
-  const auto u = cond.dropout->fork(Purpose::kLabel).uniform(cond.label.sizes());
-  cond.label = cond.label.masked_fill(u < rate, -1);
-  return cond;
+/// The condition with rows hidden, each with probability `rate`; in training only.
+Condition hide_rows(const Condition& cond, int64_t rows, double rate) {
+  if (rate == 0 || !cond.dropout) return cond;
+  return hidden(cond, cond.dropout->fork(Purpose::kLabel).uniform({rows}) < rate);
 }
 
 /// The condition of the first `n` rows, with dropout of its own.
@@ -52,13 +50,14 @@ Tensor loss_at(const Process& process, const Denoiser& net, const Tensor& x,
     const c10::NoGradGuard stop_gradient;
     const auto x_n = x_crpt.slice(0, 0, n);
     const auto gamma_n = gamma.slice(0, 0, n);
-    const auto cond_n = hide_labels(first_rows(cond, n), process.label_dropout);
+    const auto cond_n = hide_rows(first_rows(cond, n), n, process.label_dropout);
     const auto out = net.forward(x_n, x_pred.slice(0, 0, n), gamma_n, cond_n);
     x_pred.slice(0, 0, n).copy_(estimate_x0(process, out, x_n, gamma_n));
   }
 
   // Predict and compute loss.
-  const auto out = net.forward(x_crpt, x_pred, gamma, hide_labels(cond, process.label_dropout));
+  const auto cond_n = hide_rows(cond, x.size(0), process.label_dropout);
+  const auto out = net.forward(x_crpt, x_pred, gamma, cond_n);
   return loss_of(process, out, x_bits, eps, gamma, weight);
 }
 

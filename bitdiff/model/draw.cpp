@@ -18,10 +18,6 @@ Tensor labels_of(const Model& model, const DrawOptions& options, const Streams& 
                      classes == 0 ? std::string("this model has no classes")
                                   : str("expected 0 to ", classes - 1));
   }
-  if (classes == 0 && options.generate.estimate.guidance != 0) {
-    throw UsageError("sample.guidance = ", options.generate.estimate.guidance,
-                     ": expected 0, for this model has no classes");
-  }
   if (classes == 0) return {};
   if (options.label >= 0) {
     return at::full({streams.size()}, options.label, at::dtype(at::kLong).device(streams.device()));
@@ -37,6 +33,16 @@ Tensor images_of(const Model& model, const DrawOptions& options, const Streams& 
     throw UsageError("this model describes images and was given none; use bitdiff caption");
   }
   return options.images(streams.rows()).to(streams.device());
+}
+
+/// Guidance compares with a network that is told nothing, which it must have been in training.
+void check_guidance(const Model& model, double guidance) {
+  if (guidance == 0) return;
+  const auto refuse = [&](const char* why) {
+    throw UsageError("sample.guidance = ", guidance, ": expected 0, for this model ", why);
+  };
+  if (model.data.classes == 0 && !model.encoder) refuse("has neither classes nor images");
+  if (model.process.label_dropout == 0) refuse("was trained with diffusion.label_dropout = 0");
 }
 
 /// Every row of one block, as analog bits.
@@ -92,6 +98,7 @@ DrawnBits draw_bits(const Model& model, const DrawOptions& options, int64_t begi
     throw UsageError("this model is autoregressive (model.network = ar_transformer) and has no ",
                      "analog bits");
   }
+  check_guidance(model, options.generate.estimate.guidance);
   return draw_blocks(model, options, begin, end, draw_block);
 }
 

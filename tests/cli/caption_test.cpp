@@ -120,6 +120,17 @@ TEST_F(CaptionProgram, OfAnAutoregressiveModelTakesNoSteps) {
   EXPECT_EQ(std::count(said_.begin(), said_.end(), '\n'), 1) << said_;
 }
 
+TEST_F(CaptionProgram, IsGuidedByTheImageWhereTrainingHidIt) {
+  const std::string guided = " --num 4 --json --set sample.guidance=4";
+  ASSERT_EQ(train("run", "transformer", "--set sample.steps=2"), 0) << said_;
+  EXPECT_EQ(run(str("caption ", path("run"), " ", path("own.png"), guided)), 2);
+  expect_contains(said_, "diffusion.label_dropout = 0");
+  ASSERT_EQ(train("hid", "transformer", "--set sample.steps=2 --set diffusion.label_dropout=0.5"),
+            0)
+      << said_;
+  EXPECT_EQ(run(str("caption ", path("hid"), " ", path("own.png"), guided)), 0) << said_;
+}
+
 TEST_F(CaptionProgram, RefusesWhatItCannotDescribe) {
   ASSERT_EQ(train("run", "transformer", "--set sample.steps=2"), 0) << said_;
   const auto caption = str("caption ", path("run"), " ");

@@ -232,6 +232,28 @@ TEST(ClassifierFreeGuidance, GoesBeyondTheAnswerWithTheLabel) {
   }
 }
 
+/// Answers with the mean of what it sees.
+class Looking final : public Denoiser {
+ public:
+  Tensor forward(const Tensor& x_t, const Tensor&, const Tensor&,
+                 const Condition& cond) const override {
+    return cond.seen.at(0).mean({1, 2}, true).expand(x_t.sizes()).clone();
+  }
+  Condition look(const Condition& cond) const override {
+    auto looked = cond;
+    looked.seen = {cond.context + 0.1};
+    return looked;
+  }
+};
+
+TEST(ClassifierFreeGuidance, GoesBeyondTheAnswerWithTheImage) {
+  const Process process{.codec = Codec({.categories = {16}}, 1)};
+  const Condition cond{.label = {}, .context = at::full({2, 3, 5}, 0.1), .dropout = {}};
+  const auto bits = generate(process, Looking(), {2, 4, 3}, cond,
+                             {.steps = 2, .estimate = {.guidance = 1.5}}, Streams(0, {0, 1}));
+  EXPECT_TRUE(bits.allclose(at::full_like(bits, 2.5 * 0.2)));
+}
+
 /// How far from the exact flow a solver is on its way, at t = 1/4.
 double error_of(Solver solver, int64_t steps) {
   const Process process{.codec = Codec({.categories = {16}}, 1)};

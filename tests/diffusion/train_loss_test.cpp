@@ -14,13 +14,14 @@ class Recorder final : public Denoiser {
  public:
   Tensor forward(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma,
                  const Condition& cond) const override {
-    calls.push_back(
-        {x_t, x0_prev.clone(), gamma, cond.label, cond.context, c10::GradMode::is_enabled()});
+    calls.push_back({x_t, x0_prev.clone(), gamma, cond.label, cond.context, cond.seen,
+                     c10::GradMode::is_enabled()});
     return weight * x_t;
   }
 
   struct Call {
     Tensor x_t, x0_prev, gamma, label, context;
+    std::vector<Tensor> seen;
     bool with_gradient;
   };
   mutable std::vector<Call> calls;
@@ -127,6 +128,25 @@ TEST(LabelDropout, HidesItsShareOfLabelsAnewForTheEstimate) {
   const Recorder evaluated;
   train_loss(process, evaluated, x, {.label = label, .dropout = {}}, streams, n);
   EXPECT_TRUE(evaluated.calls[1].label.equal(label));
+}
+
+TEST(LabelDropout, HidesWhatTheNetworkMadeOfAnImage) {
+  const int64_t n = 4000;
+  std::vector<int64_t> rows(n);
+  std::iota(rows.begin(), rows.end(), 0);
+  const Streams streams(5, rows);
+  const Process process{.codec = Codec({.categories = {2}}, 1), .label_dropout = 0.25};
+  const auto context = at::ones({n, 2, 3}), seen = at::full({n, 2, 6}, 7.0);
+  const Recorder net;
+  train_loss(
+      process, net, at::zeros({n, 1, 1}, at::kLong),
+      {.label = {}, .context = context, .seen = {seen}, .dropout = streams.fork(Purpose::kDropout)},
+      streams, 0);
+  const auto& call = net.calls[0];
+  const auto shown = call.context.select(1, 0).select(1, 0);
+  EXPECT_NEAR(shown.mean().item<double>(), 0.75, 0.03);
+  EXPECT_TRUE(call.context.equal(context * shown.view({n, 1, 1})));
+  EXPECT_TRUE(call.seen[0].equal(seen * shown.view({n, 1, 1})));
 }
 
 TEST_F(TrainLoss, CorruptsAsTheScheduleSays) {
