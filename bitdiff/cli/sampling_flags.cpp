@@ -37,6 +37,7 @@ void SamplingFlags::add_to(CLI::App& command) {
   command.add_option("--device", device, "where to compute: cpu, cuda or cuda:N")
       ->type_name("NAME")
       ->capture_default_str();
+  command.add_flag("--bf16", bf16, "compute in bfloat16 (sample.bf16)");
   command.add_flag(
       "--int8", int8,
       "compute with 8-bit integers: faster with AVX-512 VNNI, slower without, not quite the same");
@@ -48,15 +49,17 @@ DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) cons
   config.read("model", model_options);
   const bool autoregressive = model_options.network == Network::kArTransformer;
   const std::string section = autoregressive ? "decode" : "sample";
-  if (autoregressive && (steps || td || !solver.empty())) {
-    throw UsageError(steps ? "--steps"
-                     : td  ? "--td"
-                           : "--solver",
+  if (autoregressive && (steps || td || !solver.empty() || bf16)) {
+    throw UsageError(steps  ? "--steps"
+                     : td   ? "--td"
+                     : bf16 ? "--bf16"
+                            : "--solver",
                      ": this model is ", "autoregressive and has none; use --set decode.KEY=VALUE");
   }
   if (steps) config.set("sample.steps=" + std::to_string(*steps));
   if (td) config.set("sample.td=" + shortest(*td));
   if (!solver.empty()) config.set("sample.solver=" + solver);
+  if (bf16) config.set("sample.bf16=true");
   for (const auto& assignment : set) {
     if (!assignment.starts_with(section + ".")) {
       throw UsageError("--set ", assignment, ": expected ", section,

@@ -21,6 +21,7 @@ struct SamplingFlags {
   int64_t micro_batch = 16;
   std::optional<int64_t> label;
   std::string device = "cpu";
+  bool bf16 = false;
   bool int8 = false;
 
   /// Adds the model and the flags to `command`; this must live as long.

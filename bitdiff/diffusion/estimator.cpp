@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "bitdiff/base/autocast.h"
+
 namespace bitdiff {
 
 Estimator::Estimator(const Process& process, const Denoiser& net, const Condition& cond,
@@ -12,10 +14,16 @@ Estimator::Estimator(const Process& process, const Denoiser& net, const Conditio
     hidden_ = hidden(cond, at::ones({some.size(0)}, some.options().dtype(at::kBool)));
 }
 
+Tensor Estimator::answer(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma,
+                         const Condition& cond) const {
+  const Autocast bf16(options_.bf16, x_t.device().type());
+  return net_.forward(x_t, x0_prev, gamma, cond).to(x_t.scalar_type());
+}
+
 Tensor Estimator::predict(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma) const {
-  auto out = net_.forward(x_t, x0_prev, gamma, cond_);
+  auto out = answer(x_t, x0_prev, gamma, cond_);
   if (const double w = options_.guidance; w != 0) {
-    out = (1 + w) * out - w * net_.forward(x_t, x0_prev, gamma, hidden_);
+    out = (1 + w) * out - w * answer(x_t, x0_prev, gamma, hidden_);
   }
   return estimate_x0(process_, out, x_t, gamma, options_.temperature);
 }

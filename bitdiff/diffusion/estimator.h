@@ -12,6 +12,7 @@ struct EstimateOptions {
   double self_guidance = 1;
   double guidance = 0;
   double temperature = 1;
+  bool bf16 = false;
 
   template <class Visitor>
   void visit(Visitor& v) {
@@ -27,6 +28,7 @@ struct EstimateOptions {
     v.number("temperature", temperature, between(1e-3, 1e3),
              "what divides logits (head = softmax, loss = logistic or softmax) before x0 is "
              "estimated from them; below 1: surer estimates");
+    v.flag("bf16", bf16, "bfloat16 inside the network, float32 weights and steps");
   }
 };
 
@@ -44,6 +46,8 @@ class Estimator {
   Tensor operator()(const Tensor& x_t, double gamma);
 
  private:
+  Tensor answer(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma,
+                const Condition& cond) const;
   Tensor predict(const Tensor& x_t, const Tensor& x0_prev, const Tensor& gamma) const;
 
   const Process& process_;

@@ -5,11 +5,14 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include "bitdiff/base/autocast.h"
+
 namespace bitdiff {
 
 Tensor generate(const Process& process, const Denoiser& net, IntArrayRef shape,
                 const Condition& cond, const GenerateOptions& options, const Streams& streams) {
   const c10::NoGradGuard no_grad;
+  const AutocastCache weights_of_all_steps;
   const auto steps = static_cast<double>(options.steps);
   const double td = options.td_unit == TdUnit::kSteps ? options.td / steps : options.td;
   const auto gamma_after = [&](double step, double ahead) {

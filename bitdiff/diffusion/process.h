@@ -51,8 +51,9 @@ struct ProcessOptions {
         "mean squared error, or cross-entropy of each bit or of the categories (x0 only)");
     v.number("self_cond_rate", self_cond_rate, between(0, 1),
              "share of a training batch that sees its own estimate; 0 turns self-conditioning off");
-    v.number("label_dropout", label_dropout, between(0, 1),
-             "probability with which training hides a label, for classifier-free guidance");
+    v.number(
+        "label_dropout", label_dropout, between(0, 1),
+        "probability with which training hides a label or image, for classifier-free guidance");
     v.number("pad_weight", pad_weight, between(0, 1),
              "weight in the loss of what comes after the end of a sentence");
   }

@@ -13,10 +13,10 @@
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
+#include "bitdiff/base/autocast.h"
 #include "bitdiff/base/error.h"
 #include "bitdiff/metrics/small_features.h"
 #include "bitdiff/report/sheet.h"
-#include "bitdiff/train/autocast.h"
 #include "bitdiff/train/trainer.h"
 
 namespace bitdiff {

@@ -10,9 +10,9 @@
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
+#include "bitdiff/base/autocast.h"
 #include "bitdiff/base/error.h"
 #include "bitdiff/model/loss.h"
-#include "bitdiff/train/autocast.h"
 
 namespace bitdiff {
 namespace {

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/ideal_denoiser.h"
@@ -252,6 +253,35 @@ TEST(ClassifierFreeGuidance, GoesBeyondTheAnswerWithTheImage) {
   const auto bits = generate(process, Looking(), {2, 4, 3}, cond,
                              {.steps = 2, .estimate = {.guidance = 1.5}}, Streams(0, {0, 1}));
   EXPECT_TRUE(bits.allclose(at::full_like(bits, 2.5 * 0.2)));
+}
+
+/// Answers in bfloat16 where autocast asks for it, as LibTorch's layers do.
+class Halved final : public Denoiser {
+ public:
+  Tensor forward(const Tensor& x_t, const Tensor& x0_prev, const Tensor&,
+                 const Condition&) const override {
+    const bool asked = at::autocast::is_autocast_enabled(at::kCPU);
+    calls.push_back({asked, x0_prev.scalar_type()});
+    return (x_t * 0.3).to(asked ? at::kBFloat16 : at::kFloat);
+  }
+  mutable std::vector<std::pair<bool, at::ScalarType>> calls;
+};
+
+TEST(Bf16, IsForTheNetworkAlone) {
+  const Process process{.codec = Codec({.categories = {16}}, 1)};
+  const auto draw = [&](bool bf16) {
+    const Halved net;
+    const auto bits = generate(process, net, {2, 4, 3}, {},
+                               {.steps = 3, .estimate = {.bf16 = bf16}}, Streams(0, {0, 1}));
+    EXPECT_FALSE(at::autocast::is_autocast_enabled(at::kCPU));
+    EXPECT_EQ(bits.scalar_type(), at::kFloat);
+    EXPECT_EQ(net.calls.size(), 3U);
+    for (const auto& call : net.calls) EXPECT_EQ(call, std::pair(bf16, at::kFloat));
+    return bits;
+  };
+  const auto rounded = draw(true), exact = draw(false);
+  EXPECT_FALSE(rounded.equal(exact));
+  EXPECT_TRUE(rounded.allclose(exact, 0.02));
 }
 
 /// How far from the exact flow a solver is on its way, at t = 1/4.
