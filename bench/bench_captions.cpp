@@ -16,6 +16,7 @@
 #include <c10/core/GradMode.h>
 
 #include "bench/timing.h"
+#include "bitdiff/base/autocast.h"
 #include "bitdiff/cli/environment.h"
 #include "bitdiff/diffusion/train_loss.h"
 #include "bitdiff/nn/transformer.h"
@@ -32,6 +33,7 @@ struct BenchOptions {
   int64_t layers = 6, width = 512, heads = 8, length = 64, context = 196;
   int64_t batch = 64;
   int64_t runs = 3;
+  bool bf16 = false;
 };
 
 double time_training(const BenchOptions& options, const Process& process, const Denoiser& net,
@@ -43,7 +45,11 @@ double time_training(const BenchOptions& options, const Process& process, const 
   uint64_t step = 0;
   return median_seconds(options.runs, [&] {
     const auto now = streams.fork(Purpose::kOrder, step++);
-    train_loss(process, net, x, cond, now, options.batch / 2).backward();
+    const auto loss = [&] {
+      const Autocast bf16(options.bf16, at::kCPU);
+      return train_loss(process, net, x, cond, now, options.batch / 2);
+    }();
+    loss.backward();
     adam.step(adam_options.lr);
     ema.update();
   });
@@ -55,6 +61,7 @@ double time_sampling(const BenchOptions& options, const Process& process, const 
   const auto x_t = streams.normal({options.batch, process.codec.bit_channels(), options.length});
   const auto gamma = at::full({options.batch}, 0.5, at::kDouble);
   auto x_pred = at::zeros_like(x_t);
+  const Autocast bf16(options.bf16, at::kCPU);
   const auto seen = net.look(cond);  // As generate(): once for all steps.
   return median_seconds(options.runs, [&] {
     x_pred = estimate_x0(process, net.forward(x_t, x_pred, gamma, seen), x_t, gamma);
@@ -93,6 +100,7 @@ int main(int argc, char** argv) try {
   app.add_option("--width", options.width);
   app.add_option("--batch", options.batch);
   app.add_option("--runs", options.runs);
+  app.add_flag("--bf16", options.bf16, "bfloat16 inside the network");
   CLI11_PARSE(app, argc, argv);
   bitdiff::run(options);
 } catch (const std::exception& error) {

@@ -14,6 +14,7 @@
 #include <c10/core/GradMode.h>
 
 #include "bench/timing.h"
+#include "bitdiff/base/autocast.h"
 #include "bitdiff/cli/environment.h"
 #include "bitdiff/diffusion/train_loss.h"
 #include "bitdiff/nn/unet.h"
@@ -32,6 +33,7 @@ struct BenchOptions {
   int64_t runs = 7;
   bool checkpointing = false;
   bool int8 = false;
+  bool bf16 = false;
 };
 
 double time_training(const BenchOptions& options, const Process& process, const Denoiser& net,
@@ -45,7 +47,11 @@ double time_training(const BenchOptions& options, const Process& process, const 
   uint64_t step = 0;
   return median_seconds(options.runs, [&] {
     const auto now = streams.fork(Purpose::kOrder, step++);
-    train_loss(process, net, x, {}, now, options.batch / 2).backward();
+    const auto loss = [&] {
+      const Autocast bf16(options.bf16, at::kCPU);
+      return train_loss(process, net, x, {}, now, options.batch / 2);
+    }();
+    loss.backward();
     adam.step(adam_options.lr);
     ema.update();
   });
@@ -58,6 +64,7 @@ double time_sampling(const BenchOptions& options, const Process& process, const 
   const auto x_t = streams.normal({options.batch, process.codec.bit_channels(), side, side});
   const auto gamma = at::full({options.batch}, 0.5, at::kDouble);
   auto x_pred = at::zeros_like(x_t);
+  const Autocast bf16(options.bf16, at::kCPU);
   return median_seconds(options.runs, [&] {
     x_pred = estimate_x0(process, net.forward(x_t, x_pred, gamma, {}), x_t, gamma);
   });
@@ -96,6 +103,7 @@ int main(int argc, char** argv) try {
   app.add_option("--batch", options.batch);
   app.add_option("--runs", options.runs);
   app.add_flag("--checkpointing", options.checkpointing, "activation checkpointing");
+  app.add_flag("--bf16", options.bf16, "bfloat16 inside the network");
   app.add_flag("--int8", options.int8, "8-bit convolutions, for sampling");
   CLI11_PARSE(app, argc, argv);
   bitdiff::run(options);

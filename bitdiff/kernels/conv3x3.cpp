@@ -11,20 +11,24 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-class WinogradConv : public torch::autograd::Function<WinogradConv> {
+class Conv : public torch::autograd::Function<Conv> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
                         const Tensor& bias) {
+    const auto products = products_now();
+    context->saved_data["products"] = static_cast<int64_t>(products);
     context->save_for_backward({x, weight});
-    return cpu::conv3x3(x, weight, bias);
+    return cpu::conv3x3(x, weight, bias, {}, products);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
     const auto &x = saved[0], &weight = saved[1];
     const auto dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
-    return {context->needs_input_grad(0) ? cpu::conv3x3_input_gradient(dy, weight) : Tensor(),
-            cpu::conv3x3_weight_gradient(dy, x), dy.sum({0, 2, 3})};
+    const auto products = static_cast<Products>(context->saved_data["products"].toInt());
+    return {
+        context->needs_input_grad(0) ? cpu::conv3x3_input_gradient(dy, weight, products) : Tensor(),
+        cpu::conv3x3_weight_gradient(dy, x, products), dy.sum({0, 2, 3})};
   }
 };
 
@@ -36,8 +40,8 @@ Tensor conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias) {
               "conv3x3: expected [B, K, H, W], [N, K, 3, 3] and [N], got ", x.sizes(),
               weight.sizes(), bias.sizes());
   if (!cpu::fits_conv3x3(x) || !cpu::fits_conv3x3_weight(weight))
-    return reference::conv3x3(x, weight, bias);
-  return WinogradConv::apply(x, weight, bias);
+    return for_vectors(reference::conv3x3(x, weight, bias), x);
+  return Conv::apply(x, weight, bias);
 }
 
 Tensor reference::conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias) {

@@ -7,6 +7,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include "bitdiff/kernels/bf16_conv3x3_cpu.h"
 #include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/matrix_product.h"
 #include "bitdiff/kernels/takes_vectors.h"
@@ -167,18 +168,21 @@ bool fits_conv3x3_weight(const Tensor& weight) {
 }
 
 Tensor conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias,
-               const std::optional<Residual>& residual) {
+               const std::optional<Residual>& residual, Products products) {
+  if (products == Products::kBfloat16) return bf16::conv3x3(x, weight, bias, residual);
   return convolve(x, transform(weight), bias, residual);
 }
 
-Tensor conv3x3_input_gradient(const Tensor& dy, const Tensor& weight) {
+Tensor conv3x3_input_gradient(const Tensor& dy, const Tensor& weight, Products products) {
+  if (products == Products::kBfloat16) return bf16::conv3x3_input_gradient(dy, weight);
   const auto kernel = transform_for_gradient(weight);
   return convolve(dy, kernel, at::zeros({kernel.outputs}, at::kFloat), {});
 }
 
 // The adjoint of the forward pass, tile by tile: dm = A dy A^T and du = sum over tiles of dm v, in
 // chunks of tiles whose dm and v stay in cache.
-Tensor conv3x3_weight_gradient(const Tensor& dy, const Tensor& x) {
+Tensor conv3x3_weight_gradient(const Tensor& dy, const Tensor& x, Products products) {
+  if (products == Products::kBfloat16) return bf16::conv3x3_weight_gradient(dy, x);
   const Tiling tiling(x);
   const int64_t inputs = x.size(1), outputs = dy.size(1), tiles = tiling.count();
   const int64_t chunk = std::clamp<int64_t>(kChunkFloats / (kPoints * (inputs + outputs)), 48,

@@ -22,9 +22,11 @@ class Linear : public torch::autograd::Function<Linear> {
                         const Tensor& bias) {
     std::vector<Tensor> parts{x};
     if (more) parts.push_back(*more);
+    const auto products = products_now();
     context->saved_data["parts"] = static_cast<int64_t>(parts.size());
+    context->saved_data["products"] = static_cast<int64_t>(products);
     context->save_for_backward({weight, x, more.value_or(Tensor())});
-    return cpu::linear(parts, weight.flatten(1), bias);
+    return cpu::linear(parts, weight.flatten(1), bias, products);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -32,15 +34,17 @@ class Linear : public torch::autograd::Function<Linear> {
     const auto weight = saved[0].flatten(1);
     std::vector<Tensor> x{saved[1]};
     if (context->saved_data["parts"].toInt() == 2) x.push_back(saved[2]);
+    const auto products = static_cast<Products>(context->saved_data["products"].toInt());
     const auto dy = gradients[0].contiguous();
     variable_list dx(2);
     int64_t first = 0;
     for (size_t i = 0; i < x.size(); first += x[i++].size(-1)) {
-      if (context->needs_input_grad(i)) dx[i] = cpu::linear_input_gradient(dy, weight, x[i], first);
+      if (context->needs_input_grad(i))
+        dx[i] = cpu::linear_input_gradient(dy, weight, x[i], first, products);
     }
     // A 1x1 kernel may have other strides for the same order of memory.
-    const auto dweight =
-        cpu::linear_weight_gradient(dy, x).as_strided(saved[0].sizes(), saved[0].strides());
+    const auto dweight = cpu::linear_weight_gradient(dy, x, products)
+                             .as_strided(saved[0].sizes(), saved[0].strides());
     return {dx[0], dx[1], dweight, cpu::linear_bias_gradient(dy)};
   }
 };
@@ -67,7 +71,7 @@ Tensor apply(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& b
 }  // namespace
 
 Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {
-  if (!fits(x, weight)) return reference::linear(x, weight, bias);
+  if (!fits(x, weight)) return for_vectors(reference::linear(x, weight, bias), x[0]);
   return apply(x, weight, bias);
 }
 
@@ -79,7 +83,7 @@ Tensor conv1x1(const std::vector<Tensor>& x, const Tensor& weight, const Tensor&
   // Channels last, the pixels of images are rows.
   std::vector<Tensor> rows;
   for (const auto& part : x) rows.push_back(part.permute({0, 2, 3, 1}));
-  if (!fits(rows, weight.flatten(1))) return reference::conv1x1(x, weight, bias);
+  if (!fits(rows, weight.flatten(1))) return for_vectors(reference::conv1x1(x, weight, bias), x[0]);
   return apply(rows, weight, bias).permute({0, 3, 1, 2});
 }
 

@@ -7,6 +7,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 
+#include "bitdiff/kernels/bf16_linear_cpu.h"
 #include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/math.h"
 #include "bitdiff/kernels/matrix_product.h"
@@ -84,7 +85,9 @@ bool fits_linear(const Tensor& x) {
   return takes_vectors(x) && x.is_contiguous() && x.dim() > 0 && width_of(x) % kLanes == 0;
 }
 
-Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {
+Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias,
+              Products products) {
+  if (products == Products::kBfloat16) return bf16::linear(x, weight, bias);
   auto shape = x[0].sizes().vec();
   const int64_t outputs = shape.back() = weight.size(0);
   auto y = at::empty(shape, x[0].options());
@@ -119,7 +122,9 @@ Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& 
 }
 
 Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight, const Tensor& part,
-                             int64_t first_column) {
+                             int64_t first_column, Products products) {
+  if (products == Products::kBfloat16)
+    return bf16::linear_input_gradient(dy, weight, part, first_column);
   const int64_t outputs = weight.size(0), width = width_of(part);
   auto dx = at::empty_like(part);
   const auto packed = floats(outputs * width);
@@ -140,7 +145,8 @@ Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight, const Tenso
 }
 
 // In chunks of rows whose number does not depend on that of threads, so that neither does the sum.
-Tensor linear_weight_gradient(const Tensor& dy, const std::vector<Tensor>& x) {
+Tensor linear_weight_gradient(const Tensor& dy, const std::vector<Tensor>& x, Products products) {
+  if (products == Products::kBfloat16) return bf16::linear_weight_gradient(dy, x);
   int64_t inputs = 0;
   for (const auto& part : x) inputs += width_of(part);
   const int64_t outputs = width_of(dy), rows = rows_of(dy);

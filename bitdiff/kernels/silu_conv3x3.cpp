@@ -26,13 +26,16 @@ class SiluConv : public torch::autograd::Function<SiluConv> {
     Parts parts{x};
     if (more) parts.push_back(*more);
     const auto norm = cpu::group_norm(parts, groups, norm_weight, norm_bias, kSilu);
+    const auto products = products_now();
+    context->saved_data["products"] = static_cast<int64_t>(products);
     context->saved_data["groups"] = groups;
     context->saved_data["factor"] = factor;
     context->saved_data["residual"] = residual.has_value();
     context->save_for_backward(
         {norm_weight, norm_bias, norm.mean, norm.rstd, weight, x, more.value_or(Tensor())});
     return cpu::conv3x3(norm.y, weight, bias,
-                        residual ? std::optional(Residual{*residual, factor}) : std::nullopt);
+                        residual ? std::optional(Residual{*residual, factor}) : std::nullopt,
+                        products);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -46,10 +49,11 @@ class SiluConv : public torch::autograd::Function<SiluConv> {
 
     auto dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
     if (has_residual) dy = dy * context->saved_data["factor"].toDouble();
+    const auto products = static_cast<Products>(context->saved_data["products"].toInt());
     const auto dweight = cpu::conv3x3_weight_gradient(
-        dy, cpu::group_norm_again(x, norm_weight, norm_bias, kSilu, norm));
-    auto gradient = cpu::group_norm_gradient(cpu::conv3x3_input_gradient(dy, weight), x, groups,
-                                             norm_weight, norm_bias, kSilu, norm);
+        dy, cpu::group_norm_again(x, norm_weight, norm_bias, kSilu, norm), products);
+    auto gradient = cpu::group_norm_gradient(cpu::conv3x3_input_gradient(dy, weight, products), x,
+                                             groups, norm_weight, norm_bias, kSilu, norm);
     gradient.x.resize(2);
     return {gradient.x[0],
             gradient.x[1],

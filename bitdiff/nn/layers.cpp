@@ -19,6 +19,7 @@
 #include "bitdiff/kernels/group_norm.h"
 #include "bitdiff/kernels/layer_norm.h"
 #include "bitdiff/kernels/linear.h"
+#include "bitdiff/kernels/takes_vectors.h"
 
 namespace bitdiff {
 namespace {
@@ -63,7 +64,8 @@ Conv2d::Conv2d(int64_t in, int64_t out, const Scope& scope, Options options)
 
 Tensor Conv2d::operator()(const Tensor& x) const {
   if (stride == 1) return (*this)(std::vector<Tensor>{x});
-  return at::conv2d(at::constant_pad_nd(x, {0, padding, 0, padding}), weight, bias, stride);
+  const auto padded = at::constant_pad_nd(x, {0, padding, 0, padding});
+  return kernels::for_vectors(at::conv2d(padded, weight, bias, stride), x);
 }
 
 Tensor Conv2d::operator()(const std::vector<Tensor>& x) const {
