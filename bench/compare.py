@@ -5,7 +5,7 @@
 
 Writes BUILD/bench.json, a list of rows, and the same as a Markdown table. The contestants take turns within each round; a
 number is the median over the rounds of each program's own median. OMP_NUM_THREADS sets the threads of all. `compile` is
-eager PyTorch behind torch.compile. Use an idle machine: PyTorch's threads spin where ours sleep, so that a busy one slows
+eager PyTorch behind torch.compile. In a case that ends in -bf16 both compute in bfloat16, and so do the ceilings. Use an idle machine: PyTorch's threads spin where ours sleep, so that a busy one slows
 it more than us.
 """
 import argparse
@@ -33,10 +33,14 @@ CASES = {
     "caption-train": ("bench_captions", "train", CAPTIONS, [], ["--captions"], 64, "captions/s", "matmul"),
     "caption-sample": ("bench_captions", "sample", CAPTIONS, [], ["--captions"], 64, "caption-steps/s", "matmul"),
 }
+CASES |= {f"{name}-bf16": (program, what, flags, [*ours, "--bf16"], [*more, "--bf16"], examples, unit, f"{ceiling}-bf16")
+          for name, (program, what, flags, ours, more, examples, unit, ceiling) in CASES.items() if "int8" not in name}
 # What to reach: pattern of the case, key of the row, at least.
-TARGETS = (("train-.*", "ratio_eager", 1.5), ("train-.*", "ratio_compile", 1.4), ("train-.*", "ceiling_share", 0.75),
+TARGETS = (("train-dim[0-9]+", "ratio_eager", 1.5), ("train-dim[0-9]+", "ratio_compile", 1.4),
+           ("train-dim[0-9]+", "ceiling_share", 0.75),
            ("sample-dim[0-9]+", "ratio_eager", 1.4), ("sample-dim[0-9]+", "ceiling_share", 0.85),
-           ("sample-.*-int8", "ratio_eager", 2.5), ("caption-.*", "ratio_eager", 1.3), ("caption-.*", "ceiling_share", 0.6))
+           ("sample-.*-int8", "ratio_eager", 2.5), ("caption-[a-z]+", "ratio_eager", 1.3),
+           ("caption-[a-z]+", "ceiling_share", 0.6))
 MEMORY_TARGET = 0.8
 HELP_SECONDS, SAMPLE_SECONDS = 0.05, 1.5
 
@@ -55,6 +59,16 @@ def commands(name, build, python, runs):
     pytorch = [python, os.path.join(HERE, "pytorch_bench.py"), what, *more, *flags, "--runs", str(runs)]
     return {"ours": [os.path.join(build, "bench", program), what, *flags, *ours, "--runs", str(runs)],
             "eager": pytorch, "compile": pytorch + ["--compile"]}
+
+
+def measure_ceilings(python, kinds):
+    """FLOP/s that LibTorch reaches in each kind of case, and its version."""
+    result = {}
+    for suffix, flags in (("", []), ("-bf16", ["--bf16"])):
+        if any(kind.endswith("-bf16") == bool(suffix) for kind in kinds):
+            said = ask([python, os.path.join(HERE, "pytorch_bench.py"), "ceilings", *flags])
+            result |= {f"{key}{suffix}": said[key] for key in ("conv", "matmul")} | {"torch": said["torch"]}
+    return result
 
 
 def row(name, answers, ceiling):
@@ -159,22 +173,23 @@ def main():
         sys.exit("BITDIFF_TORCH_PYTHON: expected a Python that has PyTorch, found nothing; set it")
 
     load, ceilings = os.getloadavg()[0], []
+    kinds = {CASES[name][-1] for name in a.cases}
     answers = {name: {} for name in a.cases}
     for _ in range(a.rounds):
-        ceilings.append(ask([python, os.path.join(HERE, "pytorch_bench.py"), "ceilings"]))
+        ceilings.append(measure_ceilings(python, kinds))
         for name in a.cases:
             for who, command in commands(name, a.build, python, a.runs).items():
                 if who == "compile" and a.no_compile:
                     continue
                 answers[name].setdefault(who, []).append(ask(command))
             check_same_work(name, answers[name])
-    best = {key: max(c[key] for c in ceilings) for key in ("conv", "matmul")}
+    best = {key: max(c[key] for c in ceilings) for key in ceilings[0] if key != "torch"}
     rows = [row(name, answers[name], best[CASES[name][-1]]) for name in a.cases] + start_up(a.build)
 
     threads = answers[a.cases[0]]["ours"][0]["threads"] if a.cases else 0
-    about = (f"{processor()}, {os.cpu_count()} cores, {threads} threads, PyTorch {ceilings[0]['torch']}, float32; {a.rounds} "
-             f"rounds; load {load:.1f} before and {os.getloadavg()[0]:.1f} after; ceilings: 3x3 convolution "
-             f"{best['conv'] / 1e9:.0f} GFLOP/s, matrix product {best['matmul'] / 1e9:.0f} GFLOP/s.")
+    about = (f"{processor()}, {os.cpu_count()} cores, {threads} threads, PyTorch {ceilings[0]['torch']}; {a.rounds} rounds; load "
+             f"{load:.1f} before and {os.getloadavg()[0]:.1f} after; ceilings in GFLOP/s, conv a 3x3 convolution, matmul a "
+             f"matrix product: {', '.join(f'{key} {value / 1e9:.0f}' for key, value in best.items())}.")
     with open(os.path.join(a.build, "bench.json"), "w") as file:
         json.dump(rows, file, indent=1)
     text = markdown(rows, about)
