@@ -5,8 +5,8 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
 
+#include "bitdiff/kernels/bf16_numbers.h"
 #include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/math.h"
 #include "bitdiff/kernels/tiles.h"
@@ -21,8 +21,6 @@ constexpr int64_t kChunk = 1024;       // Slots that a weight gradient takes at 
 constexpr int64_t kStagger = 32;
 
 constexpr int64_t kNoPlace[] = {0};
-
-Tensor numbers(int64_t count) { return at::empty({count}, at::kBFloat16); }
 
 // Images in a row of slots, one for each pixel, with a slot of zeros behind each line and a line of
 // zeros behind each image: what lies around a pixel is at the same distances for all of them.
@@ -72,34 +70,35 @@ struct Rounded {
         channels(x.size(1)),
         depth(tiles_of(channels, kTileDepth) * kTileDepth),
         row(depth + kStagger),
-        data(at::zeros({slots.count + 2 * slots.margin() + kSide, row}, at::kBFloat16)) {
+        data(zeros((slots.count + 2 * slots.margin() + kSide) * row)),
+        first(data.mutable_data_ptr<BFloat16>() + slots.margin() * row) {
     const float* from = x.const_data_ptr<float>();
-    auto* to = data.mutable_data_ptr<BFloat16>() + slots.margin() * row;
     slots.lines([&](int64_t slot, int64_t pixel) {
       for (int64_t j = 0; j < slots.width; ++j)
-        round_to_bfloat16(from + (pixel + j) * channels, channels, to + (slot + j) * row);
+        round_to_bfloat16(from + (pixel + j) * channels, channels, first + (slot + j) * row);
     });
   }
 
-  const BFloat16* at(int64_t slot) const {
-    return data.const_data_ptr<BFloat16>() + (slots.margin() + slot) * row;
-  }
+  const BFloat16* at(int64_t slot) const { return first + slot * row; }
 
   Slots slots;
   int64_t channels, depth, row;
   Tensor data;
+  BFloat16* first;
 };
 
 // A kernel in tiles of B: outputs after outputs, of each its places, of each its inputs.
 struct Kernel {
   template <class Source>
   Kernel(int64_t in, int64_t out, bool transposed, const Source& source)
-      : outputs(out), steps(tiles_of(in, kTileDepth)), data(numbers(tiles() * size())) {
-    auto* to = data.template mutable_data_ptr<BFloat16>();
+      : outputs(out),
+        steps(tiles_of(in, kTileDepth)),
+        data(numbers(tiles() * size())),
+        first(data.template mutable_data_ptr<BFloat16>()) {
     at::parallel_for(0, tiles(), 1, [&](int64_t begin, int64_t end) {
       for (int64_t tile = begin; tile < end; ++tile) {
         for (int64_t place = 0; place < kPlaces; ++place) {
-          auto* here = to + tile * size() + place * steps * kTileSize;
+          auto* here = first + tile * size() + place * steps * kTileSize;
           if (transposed)
             pack_tiles_transposed(source(place), tile, here);
           else
@@ -112,11 +111,12 @@ struct Kernel {
   int64_t tiles() const { return tiles_of(outputs, kTile); }
   int64_t size() const { return kPlaces * steps * kTileSize; }
   const BFloat16* at(int64_t tile) const {
-    return data.const_data_ptr<BFloat16>() + std::min(tile, tiles() - 1) * size();
+    return first + std::min(tile, tiles() - 1) * size();
   }
 
   int64_t outputs, steps;
   Tensor data;
+  BFloat16* first;
 };
 
 // What turns a sum into an output: (sum + bias + residual) * factor.
@@ -177,29 +177,33 @@ struct Paired {
       : slots(x),
         parity(begin),
         row(2 * x.size(1) + kStagger),
-        data(at::zeros({(slots.count + 2 * slots.margin() + kChunk) / 2, row}, at::kBFloat16)) {
+        data(zeros((slots.count + 2 * slots.margin() + kChunk) / 2 * row)),
+        start(data.mutable_data_ptr<BFloat16>()) {
     const int64_t channels = x.size(1);
     const float* from = x.const_data_ptr<float>();
-    const std::vector<float> zeros(channels);
+    const std::vector<float> nothing(channels);
     slots.lines([&](int64_t slot, int64_t pixel) {
       // Before a line and behind it are zeros.
       const auto value = [&](int64_t j) {
-        return j < 0 || j >= slots.width ? zeros.data() : from + (pixel + j) * channels;
+        return j < 0 || j >= slots.width ? nothing.data() : from + (pixel + j) * channels;
       };
       const int64_t first = (slot + parity) % 2 == 0 ? 0 : -1;
       for (int64_t j = first; j < slots.width; j += 2)
         pair_rows(value(j), value(j + 1), channels,
-                  data.mutable_data_ptr<BFloat16>() + index(slot + j));
+                  pair(slot + j));
     });
   }
 
   // The pair that begins at a slot of this parity.
-  const BFloat16* at(int64_t slot) const { return data.const_data_ptr<BFloat16>() + index(slot); }
-  int64_t index(int64_t slot) const { return (slots.margin() + slot) / 2 * row; }
+  const BFloat16* at(int64_t slot) const { return pair(slot); }
 
   Slots slots;
   int64_t parity, row;
   Tensor data;
+  BFloat16* start;
+
+ private:
+  BFloat16* pair(int64_t slot) const { return start + (slots.margin() + slot) / 2 * row; }
 };
 
 }  // namespace

@@ -5,8 +5,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros.h>
 
+#include "bitdiff/kernels/bf16_numbers.h"
 #include "bitdiff/kernels/blocks.h"
 #include "bitdiff/kernels/math.h"
 #include "bitdiff/kernels/tiles.h"
@@ -24,7 +24,8 @@ constexpr int64_t kNoPlace[] = {0};
 int64_t width_of(const Tensor& x) { return x.size(-1); }
 int64_t rows_of(const Tensor& x) { return width_of(x) == 0 ? 0 : x.numel() / width_of(x); }
 
-Tensor numbers(int64_t count) { return at::empty({count}, at::kBFloat16); }
+// How far rounded rows of x lie apart.
+int64_t rounded_row(int64_t width) { return tiles_of(width, kTileDepth) * kTileDepth + kStagger; }
 
 // B[depth, columns] in tiles, columns after columns.
 struct Packed {
@@ -69,19 +70,18 @@ void multiply(const std::vector<Tensor>& x, const std::vector<Packed>& b, const 
     const int64_t blocks = tiles_of(count, kSide);
     std::vector<Tensor> rounded;
     for (const auto& part : x) {
-      const int64_t width = width_of(part), row = tiles_of(width, kTileDepth) * kTileDepth;
-      rounded.push_back(at::zeros({blocks * kSide, row + kStagger}, at::kBFloat16));
+      const int64_t width = width_of(part), row = rounded_row(width);
+      rounded.push_back(zeros(blocks * kSide * row));
       auto* to = rounded.back().mutable_data_ptr<BFloat16>();
       for (int64_t i = 0; i < count; ++i)
-        round_to_bfloat16(part.const_data_ptr<float>() + (first + i) * width, width,
-                          to + i * (row + kStagger));
+        round_to_bfloat16(part.const_data_ptr<float>() + (first + i) * width, width, to + i * row);
     }
     alignas(64) float sums[kSumSize];
     for (int64_t column = 0; column < columns; column += kSide) {
       const int64_t wide = std::min(kSide, columns - column);
       for (int64_t block = 0; block < blocks; ++block) {
         for (size_t i = 0; i < x.size(); ++i) {
-          const int64_t row = rounded[i].size(1);
+          const int64_t row = rounded_row(width_of(x[i]));
           const auto* a = rounded[i].const_data_ptr<BFloat16>() + block * kSide * row;
           sum_tiles({.a = {a, a + kTile * row},
                      .a_row = row,
