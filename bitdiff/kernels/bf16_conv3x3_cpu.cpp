@@ -110,9 +110,7 @@ struct Kernel {
 
   int64_t tiles() const { return tiles_of(outputs, kTile); }
   int64_t size() const { return kPlaces * steps * kTileSize; }
-  const BFloat16* at(int64_t tile) const {
-    return first + std::min(tile, tiles() - 1) * size();
-  }
+  const BFloat16* at(int64_t tile) const { return first + std::min(tile, tiles() - 1) * size(); }
 
   int64_t outputs, steps;
   Tensor data;
@@ -126,8 +124,7 @@ struct Finish {
   float factor = 1;
 };
 
-BITDIFF_VECTORS void finish(const float* sum, int64_t count, const Finish& f,
-                            float* __restrict y) {
+BITDIFF_VECTORS void finish(const float* sum, int64_t count, const Finish& f, float* __restrict y) {
   for (int64_t j = 0; j < count; ++j) y[j] = sum[j];
   if (f.bias)
     for (int64_t j = 0; j < count; ++j) y[j] += f.bias[j];
@@ -189,8 +186,7 @@ struct Paired {
       };
       const int64_t first = (slot + parity) % 2 == 0 ? 0 : -1;
       for (int64_t j = first; j < slots.width; j += 2)
-        pair_rows(value(j), value(j + 1), channels,
-                  pair(slot + j));
+        pair_rows(value(j), value(j + 1), channels, pair(slot + j));
     });
   }
 
@@ -256,7 +252,8 @@ Tensor conv3x3_weight_gradient(const Tensor& dy, const Tensor& x) {
       const Tiles tiles;
       for (int64_t job = begin; job < end; ++job) {
         const auto* a = left_data + job / wide * kSide * kChunk;
-        const int64_t column = job % wide * kSide, second = std::min(kTile, inputs - column - kTile);
+        const int64_t column = job % wide * kSide,
+                      second = std::min(kTile, inputs - column - kTile);
         for (int64_t place = 0; place < kPlaces; ++place) {
           const int64_t slot = first + slots.offset(place);
           const auto& paired = (slot + slots.margin()) % 2 == 0 ? even : odd;

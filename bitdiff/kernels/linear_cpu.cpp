@@ -56,6 +56,21 @@ int64_t columns_of_job(int64_t width, int64_t other_jobs) {
   return divide_up(panels, parts) * kPanel;
 }
 
+// Rows [first, first + rows) of x, further apart than in memory: rows a power of two apart would
+// share a few sets of the cache, and each panel of the weight reads them again.
+struct Spread {
+  Spread(const Tensor& x, int64_t first, int64_t rows)
+      : row(width_of(x) + kLanes), data(floats(rows * row)) {
+    const int64_t width = width_of(x);
+    const float* from = x.const_data_ptr<float>() + first * width;
+    float* to = data.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < rows; ++i) std::copy_n(from + i * width, width, to + i * row);
+  }
+
+  int64_t row;
+  Tensor data;
+};
+
 void multiply(const OuterProduct& p) {
   std::vector<float> a(kDepth * p.rows), b(kDepth * kPanel);
   for (int64_t k = 0; k < p.depth; k += kDepth) {
@@ -105,8 +120,9 @@ Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& 
     const float* b = packed.const_data_ptr<float>();
     for (const auto& part : x) {
       const int64_t width = width_of(part);
-      multiply_packed({.a = part.const_data_ptr<float>() + first * width,
-                       .a_row = width,
+      const Spread spread(part, first, rows);
+      multiply_packed({.a = spread.data.const_data_ptr<float>(),
+                       .a_row = spread.row,
                        .b = b,
                        .b_row = 0,
                        .c = to,
@@ -131,8 +147,9 @@ Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight, const Tenso
   pack(weight.const_data_ptr<float>() + first_column, weight.size(1), outputs, width,
        packed.mutable_data_ptr<float>());
   for_each_block(rows_of(part), kBlock, [&](int64_t first, int64_t rows) {
-    multiply_packed({.a = dy.const_data_ptr<float>() + first * outputs,
-                     .a_row = outputs,
+    const Spread spread(dy, first, rows);
+    multiply_packed({.a = spread.data.const_data_ptr<float>(),
+                     .a_row = spread.row,
                      .b = packed.const_data_ptr<float>(),
                      .b_row = 0,
                      .c = dx.mutable_data_ptr<float>() + first * width,

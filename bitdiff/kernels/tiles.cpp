@@ -129,9 +129,8 @@ Tiles::~Tiles() { release_tiles(); }
 
 BITDIFF_ROUNDS void round_to_bfloat16(const float* from, int64_t count, BFloat16* to) {
   for (int64_t i = 0; i < count; i += kLanes)
-    _mm256_storeu_si256(
-        reinterpret_cast<__m256i*>(to + i),
-        reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from + i))));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i),
+                        reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from + i))));
 }
 
 BITDIFF_ROUNDS void pair_rows(const float* even, const float* odd, int64_t count, BFloat16* to) {

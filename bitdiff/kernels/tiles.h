@@ -42,7 +42,7 @@ struct TileSum {
   int64_t b_row = kTileDepth, b_step = kTileSize;
   const int64_t* place;
   int64_t places;
-  int64_t steps;  ///< Of each place.
+  int64_t steps;     ///< Of each place.
   bool add = false;  ///< C += the sum.
 };
 

@@ -69,9 +69,7 @@ void expect_exact(const Function& fast, const Function& plain, const Leaves& ten
 
 Leaves parts_of(const Leaves& leaves) { return {leaves.begin(), leaves.end() - 2}; }
 
-const Function kLinear = [](const Leaves& t) {
-  return linear(parts_of(t), t.end()[-2], t.back());
-};
+const Function kLinear = [](const Leaves& t) { return linear(parts_of(t), t.end()[-2], t.back()); };
 const Function kLinearReference = [](const Leaves& t) {
   return reference::linear(parts_of(t), t.end()[-2], t.back());
 };
@@ -98,23 +96,23 @@ TEST_F(Bf16, LinearAndItsGradientsAreExact) {
 }
 
 TEST_F(Bf16, Conv3x3AndItsGradientsAreExact) {
-  for (const auto& [shape, outputs] : std::vector<std::pair<std::vector<int64_t>, int64_t>>{
-           {{2, 64, 8, 8}, 64},
-           {{3, 16, 7, 5}, 16},
-           {{1, 48, 6, 9}, 112},
-           {{1, 144, 4, 4}, 80},
-           {{2, 16, 1, 1}, 32},
-           {{0, 16, 4, 4}, 16},
-           {{1, 288, 12, 4}, 32},
-           {{5, 32, 24, 24}, 48}}) {
+  for (const auto& [shape, outputs] :
+       std::vector<std::pair<std::vector<int64_t>, int64_t>>{{{2, 64, 8, 8}, 64},
+                                                             {{3, 16, 7, 5}, 16},
+                                                             {{1, 48, 6, 9}, 112},
+                                                             {{1, 144, 4, 4}, 80},
+                                                             {{2, 16, 1, 1}, 32},
+                                                             {{0, 16, 4, 4}, 16},
+                                                             {{1, 288, 12, 4}, 32},
+                                                             {{5, 32, 24, 24}, 48}}) {
     const Leaves tensors{image(shape), image({outputs, shape[1], 3, 3}), numbers({outputs})};
     expect_exact(kConv, kConvReference, tensors, "conv of " + std::to_string(shape[1]));
   }
 }
 
 TEST_F(Bf16, ResidualBlocksAreAsExactAsBfloat16) {
-  const Leaves tensors{image({2, 32, 6, 10}),     image({2, 64, 6, 10}),  image({32, 96, 3, 3}),
-                       image({2, 32, 6, 10}),     at::randn({2, 96}) + 1, at::randn({2, 96}),
+  const Leaves tensors{image({2, 32, 6, 10}), image({2, 64, 6, 10}),  image({32, 96, 3, 3}),
+                       image({2, 32, 6, 10}), at::randn({2, 96}) + 1, at::randn({2, 96}),
                        at::randn({32})};
   const auto block = [](auto conv) {
     return [conv](const Leaves& t) {
