@@ -89,28 +89,15 @@ struct Rounded {
 
 // A kernel in tiles of B: outputs after outputs, of each its places, of each its inputs.
 struct Kernel {
-  template <class Source>
-  Kernel(int64_t in, int64_t out, bool transposed, const Source& source)
+  Kernel(int64_t in, int64_t out)
       : outputs(out),
         steps(tiles_of(in, kTileDepth)),
         data(numbers(tiles() * size())),
-        first(data.template mutable_data_ptr<BFloat16>()) {
-    at::parallel_for(0, tiles(), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t tile = begin; tile < end; ++tile) {
-        for (int64_t place = 0; place < kPlaces; ++place) {
-          auto* here = first + tile * size() + place * steps * kTileSize;
-          if (transposed)
-            pack_tiles_transposed(source(place), tile, here);
-          else
-            pack_tiles(source(place), tile, here);
-        }
-      }
-    });
-  }
+        first(data.mutable_data_ptr<BFloat16>()) {}
 
   int64_t tiles() const { return tiles_of(outputs, kTile); }
   int64_t size() const { return kPlaces * steps * kTileSize; }
-  const BFloat16* at(int64_t tile) const { return first + std::min(tile, tiles() - 1) * size(); }
+  BFloat16* at(int64_t tile) const { return first + std::min(tile, tiles() - 1) * size(); }
 
   int64_t outputs, steps;
   Tensor data;
@@ -208,8 +195,13 @@ Tensor conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias,
                const std::optional<Residual>& residual) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
   const auto* w = weight.const_data_ptr<float>();  // [N, 3, 3, K] in memory.
-  const Kernel kernel(inputs, outputs, true, [&](int64_t place) {
-    return TileSource{w + place * inputs, kPlaces * inputs, outputs, inputs};
+  const Kernel kernel(inputs, outputs);
+  at::parallel_for(0, kernel.tiles() * kPlaces, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t tile = i / kPlaces, place = i % kPlaces;
+      pack_tiles_transposed({w + place * inputs, kPlaces * inputs, outputs, inputs}, tile,
+                            kernel.at(tile) + place * kernel.steps * kTileSize);
+    }
   });
   return convolve(x, kernel,
                   {.bias = bias.const_data_ptr<float>(),
@@ -221,8 +213,13 @@ Tensor conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias,
 Tensor conv3x3_input_gradient(const Tensor& dy, const Tensor& weight) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
   const auto* w = weight.const_data_ptr<float>();
-  const Kernel kernel(outputs, inputs, false, [&](int64_t place) {
-    return TileSource{w + (kPlaces - 1 - place) * inputs, kPlaces * inputs, outputs, inputs};
+  const Kernel kernel(outputs, inputs);
+  at::parallel_for(0, kPlaces * kernel.steps, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t turned = kPlaces - 1 - i / kernel.steps;
+      pack_tiles({w + turned * inputs, kPlaces * inputs, outputs, inputs}, i % kernel.steps,
+                 kernel.first + i * kTileSize, kernel.size());
+    }
   });
   return convolve(dy, kernel, {});
 }

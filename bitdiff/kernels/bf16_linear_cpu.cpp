@@ -27,28 +27,41 @@ int64_t rows_of(const Tensor& x) { return width_of(x) == 0 ? 0 : x.numel() / wid
 // How far rounded rows of x lie apart.
 int64_t rounded_row(int64_t width) { return tiles_of(width, kTileDepth) * kTileDepth + kStagger; }
 
-// B[depth, columns] in tiles, columns after columns.
+// B[depth, columns] in tiles, columns after columns; or A[columns, depth].
 struct Packed {
-  template <class PackTile>
-  Packed(int64_t all_columns, int64_t all_depth, const PackTile& pack_tile)
-      : columns(all_columns),
-        steps(tiles_of(all_depth, kTileDepth)),
-        data(numbers(tiles_of(columns, kTile) * steps * kTileSize)) {
-    auto* to = data.template mutable_data_ptr<BFloat16>();
-    at::parallel_for(0, tiles_of(columns, kTile), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t tile = begin; tile < end; ++tile) pack_tile(tile, to + tile * steps * kTileSize);
-    });
-  }
+  Packed(int64_t columns, int64_t depth)
+      : tiles(tiles_of(columns, kTile)),
+        steps(tiles_of(depth, kTileDepth)),
+        data(numbers(tiles * size())),
+        first(data.mutable_data_ptr<BFloat16>()) {}
 
+  int64_t size() const { return steps * kTileSize; }
   // The tiles of columns [16 tile, 16 tile + 16), or the last there are.
-  const BFloat16* at(int64_t tile) const {
-    return data.const_data_ptr<BFloat16>() +
-           std::min(tile, tiles_of(columns, kTile) - 1) * steps * kTileSize;
-  }
+  BFloat16* at(int64_t tile) const { return first + std::min(tile, tiles - 1) * size(); }
 
-  int64_t columns, steps;
+  int64_t tiles, steps;
   Tensor data;
+  BFloat16* first;
 };
+
+Packed pack_transposed(const TileSource& b) {
+  Packed packed(b.rows, b.columns);
+  at::parallel_for(0, packed.tiles, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t tile = begin; tile < end; ++tile) pack_tiles_transposed(b, tile, packed.at(tile));
+  });
+  return packed;
+}
+
+// By pack_tiles, or by pack_left_transposed.
+template <class PackStep>
+Packed pack(const TileSource& b, const PackStep& pack_step) {
+  Packed packed(b.columns, b.rows);
+  at::parallel_for(0, packed.steps, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t step = begin; step < end; ++step)
+      pack_step(b, step, packed.first + step * kTileSize, packed.size());
+  });
+  return packed;
+}
 
 // Rows of a sum with the bias, which may be null.
 BITDIFF_VECTORS void store(const float* sums, const float* bias, int64_t rows, int64_t columns,
@@ -64,7 +77,7 @@ BITDIFF_VECTORS void store(const float* sums, const float* bias, int64_t rows, i
 // y[rows, columns] = bias + sum over parts of x[part] b[part]; `bias` may be null.
 void multiply(const std::vector<Tensor>& x, const std::vector<Packed>& b, const float* bias,
               const Tensor& y) {
-  const int64_t columns = b[0].columns;
+  const int64_t columns = width_of(y);
   for_each_block(rows_of(x[0]), kRows, [&](int64_t first, int64_t count) {
     const Tiles tiles;
     const int64_t blocks = tiles_of(count, kSide);
@@ -112,9 +125,7 @@ Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& 
   for (const auto& part : x) {
     const TileSource source{weight.const_data_ptr<float>() + first_column, weight.size(1),
                             weight.size(0), width_of(part)};
-    packed.emplace_back(weight.size(0), width_of(part), [&](int64_t tile, BFloat16* to) {
-      pack_tiles_transposed(source, tile, to);
-    });
+    packed.push_back(pack_transposed(source));
     first_column += width_of(part);
   }
   multiply(x, packed, bias.const_data_ptr<float>(), y);
@@ -126,10 +137,7 @@ Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight, const Tenso
   const auto dx = at::empty_like(part);
   const TileSource source{weight.const_data_ptr<float>() + first_column, weight.size(1),
                           weight.size(0), width_of(part)};
-  std::vector<Packed> packed;
-  packed.emplace_back(width_of(part), weight.size(0),
-                      [&](int64_t tile, BFloat16* to) { pack_tiles(source, tile, to); });
-  multiply({dy}, packed, nullptr, dx);
+  multiply({dy}, {pack(source, pack_tiles)}, nullptr, dx);
   return dx;
 }
 
@@ -150,11 +158,7 @@ Tensor linear_weight_gradient(const Tensor& dy, const std::vector<Tensor>& x) {
         return TileSource{t.const_data_ptr<float>() + first * width_of(t), width_of(t), depth,
                           width_of(t)};
       };
-      const Packed a(outputs, depth, [&](int64_t tile, BFloat16* to) {
-        pack_left_transposed(source(dy), tile, to);
-      });
-      const Packed b(width, depth,
-                     [&](int64_t tile, BFloat16* to) { pack_tiles(source(part), tile, to); });
+      const auto a = pack(source(dy), pack_left_transposed), b = pack(source(part), pack_tiles);
       at::parallel_for(0, high * wide, 1, [&](int64_t begin, int64_t end) {
         const Tiles tiles;
         for (int64_t job = begin; job < end; ++job) {

@@ -1,6 +1,7 @@
 #include "bitdiff/kernels/tiles.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "bitdiff/kernels/vectors.h"
 
@@ -62,17 +63,6 @@ struct alignas(64) Pairs {
   BFloat16 row[kTile][kTileDepth];
 };
 
-// Columns [first, first + 16) of rows [row, row + 32) of `s`, in pairs of rows.
-void pairs_from(const TileSource& s, int64_t row, int64_t first, BFloat16* to) {
-  for (int64_t i = row; i < row + kTileDepth; i += 2, to += kTileDepth) {
-    const float* even = s.x + i * s.row + first;
-    if (i < s.rows)
-      pair_rows(even, i + 1 < s.rows ? even + s.row : nullptr, kTile, to);
-    else
-      std::fill_n(to, kTileDepth, BFloat16(0));
-  }
-}
-
 }  // namespace
 
 bool has_tiles() {
@@ -133,11 +123,12 @@ BITDIFF_ROUNDS void round_to_bfloat16(const float* from, int64_t count, BFloat16
                         reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from + i))));
 }
 
-BITDIFF_ROUNDS void pair_rows(const float* even, const float* odd, int64_t count, BFloat16* to) {
-  for (int64_t i = 0; i < count; i += kLanes) {
+BITDIFF_ROUNDS void pair_rows(const float* even, const float* odd, int64_t count, BFloat16* to,
+                              int64_t step) {
+  for (int64_t i = 0; i < count; i += kLanes, to += step) {
     const __m512i low = widened(even + i);
     const __m512i both = odd ? _mm512_or_si512(low, _mm512_slli_epi32(widened(odd + i), 16)) : low;
-    _mm512_storeu_si512(to + 2 * i, both);
+    _mm512_storeu_si512(to, both);
   }
 }
 
@@ -155,9 +146,23 @@ void transpose_tile(const BFloat16* from, int64_t row, BFloat16* to) {
   });
 }
 
-void pack_tiles(const TileSource& b, int64_t tile, BFloat16* to) {
-  for (int64_t row = 0; row < b.rows; row += kTileDepth, to += kTileSize)
-    pairs_from(b, row, tile * kTile, to);
+void pack_tiles(const TileSource& b, int64_t step, BFloat16* to, int64_t tile_step) {
+  const int64_t first = step * kTileDepth;
+  for (int64_t i = first; i < first + kTileDepth; i += 2, to += kTileDepth) {
+    const float* even = b.x + i * b.row;
+    if (i < b.rows)
+      pair_rows(even, i + 1 < b.rows ? even + b.row : nullptr, b.columns, to, tile_step);
+    else
+      for (int64_t j = 0; j < b.columns / kTile; ++j)
+        std::fill_n(to + j * tile_step, kTileDepth, BFloat16(0));
+  }
+}
+
+void pack_left_transposed(const TileSource& a, int64_t step, BFloat16* to, int64_t tile_step) {
+  std::vector<BFloat16> tiles(a.columns / kTile * kTileSize);
+  pack_tiles(a, step, tiles.data(), kTileSize);
+  for (int64_t j = 0; j < a.columns / kTile; ++j)
+    transpose_tile(&tiles[j * kTileSize], kTileDepth, to + j * tile_step);
 }
 
 void pack_tiles_transposed(const TileSource& b, int64_t tile, BFloat16* to) {
@@ -172,14 +177,6 @@ void pack_tiles_transposed(const TileSource& b, int64_t tile, BFloat16* to) {
   }
 }
 
-void pack_left_transposed(const TileSource& a, int64_t tile, BFloat16* to) {
-  Pairs pairs;
-  for (int64_t row = 0; row < a.rows; row += kTileDepth, to += kTileSize) {
-    pairs_from(a, row, tile * kTile, pairs.row[0]);
-    transpose_tile(pairs.row[0], kTileDepth, to);
-  }
-}
-
 #else
 // Nobody calls these where there are no tiles.
 bool has_tiles() { return false; }
@@ -187,11 +184,11 @@ Tiles::Tiles() = default;
 Tiles::~Tiles() = default;
 void sum_tiles(const TileSum&, float*) {}
 void round_to_bfloat16(const float*, int64_t, BFloat16*) {}
-void pair_rows(const float*, const float*, int64_t, BFloat16*) {}
+void pair_rows(const float*, const float*, int64_t, BFloat16*, int64_t) {}
 void transpose_tile(const BFloat16*, int64_t, BFloat16*) {}
-void pack_tiles(const TileSource&, int64_t, BFloat16*) {}
+void pack_tiles(const TileSource&, int64_t, BFloat16*, int64_t) {}
+void pack_left_transposed(const TileSource&, int64_t, BFloat16*, int64_t) {}
 void pack_tiles_transposed(const TileSource&, int64_t, BFloat16*) {}
-void pack_left_transposed(const TileSource&, int64_t, BFloat16*) {}
 #endif
 
 }  // namespace bitdiff::kernels

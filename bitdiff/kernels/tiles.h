@@ -53,8 +53,9 @@ void sum_tiles(const TileSum& sum, float* c);
 void round_to_bfloat16(const float* from, int64_t count, BFloat16* to);
 
 /// to[c, 0] = even[c] and to[c, 1] = odd[c], rounded, for a `count` that is a multiple of 16. `odd`
-/// may be null, for zeros.
-void pair_rows(const float* even, const float* odd, int64_t count, BFloat16* to);
+/// may be null, for zeros. Each 16 of them lie `step` numbers behind those before.
+void pair_rows(const float* even, const float* odd, int64_t count, BFloat16* to,
+               int64_t step = kTileDepth);
 
 /// to[j] = the pairs from[i][j] of 16 rows of 16 pairs, `row` numbers apart: a tile of B from the
 /// same numbers as one of A, or the other way round.
@@ -67,15 +68,16 @@ struct TileSource {
   int64_t rows, columns;
 };
 
-/// Tiles of B [rows, columns] into `to`, one behind the other along the rows: for columns
-/// [16 tile, 16 tile + 16). Rows and columns that `b` has not are zeros.
-void pack_tiles(const TileSource& b, int64_t tile, BFloat16* to);
+/// Rows [32 step, 32 step + 32) of B into its tiles: those of columns [16 j, 16 j + 16), a multiple
+/// of 16, to to + j * tile_step. Rows that `b` has not are zeros.
+void pack_tiles(const TileSource& b, int64_t step, BFloat16* to, int64_t tile_step);
 
-/// The same of B = transposed `b`, [columns, rows].
+/// The same of columns of A = transposed `a`, [columns, rows], into A's tiles.
+void pack_left_transposed(const TileSource& a, int64_t step, BFloat16* to, int64_t tile_step);
+
+/// Columns [16 tile, 16 tile + 16) of B = transposed `b`, [columns, rows], into its tiles, one
+/// behind the other. What `b` has not is zeros.
 void pack_tiles_transposed(const TileSource& b, int64_t tile, BFloat16* to);
-
-/// Tiles of A = transposed `a`, [columns, rows], for its rows [16 tile, 16 tile + 16), as above.
-void pack_left_transposed(const TileSource& a, int64_t tile, BFloat16* to);
 
 /// The tiles that cover `size` numbers.
 constexpr int64_t tiles_of(int64_t size, int64_t tile) { return (size + tile - 1) / tile; }
