@@ -6,6 +6,8 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "bitdiff/base/autocast.h"
+
 namespace bitdiff {
 namespace {
 
@@ -16,7 +18,10 @@ using torch::autograd::variable_list;
 class Recompute final : public torch::autograd::Node {
  public:
   Recompute(Part part, const std::vector<Tensor>& x)
-      : Node(torch::autograd::collect_next_edges(x)), part_(std::move(part)) {
+      : Node(torch::autograd::collect_next_edges(x)),
+        part_(std::move(part)),
+        device_(x[0].device().type()),
+        bf16_(at::autocast::is_autocast_enabled(device_)) {
     for (const auto& tensor : x) x_.emplace_back(tensor, /*is_output=*/false);
   }
 
@@ -25,7 +30,11 @@ class Recompute final : public torch::autograd::Node {
     variable_list x;
     for (size_t i = 0; i < x_.size(); ++i)
       x.push_back(x_[i].unpack().detach().requires_grad_(task_should_compute_output(i)));
-    part_(x).backward(upper[0]);
+    [&] {
+      const Autocast as_before(bf16_, device_);
+      return part_(x);
+    }()
+        .backward(upper[0]);
     variable_list gradients;
     for (const auto& tensor : x) gradients.push_back(tensor.grad());
     return gradients;
@@ -35,6 +44,8 @@ class Recompute final : public torch::autograd::Node {
 
  private:
   Part part_;
+  at::DeviceType device_;
+  bool bf16_;
   std::vector<SavedVariable> x_;
 };
 

@@ -1,13 +1,17 @@
 #include "bitdiff/nn/unet.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "bitdiff/base/autocast.h"
 #include "bitdiff/base/error.h"
+#include "bitdiff/kernels/tiles.h"
+#include "bitdiff/nn/checkpointed.h"
 #include "tests/nn/net_case.h"
 
 namespace bitdiff {
@@ -112,6 +116,57 @@ TEST(UNet, CheckpointsItsActivationsWithoutChangingAGradient) {
                 1e-5 * plain[i].norm().item<double>())
           << i;
   }
+}
+
+TEST(Checkpointed, ComputesOnceMoreUnderTheSameAutocast) {
+  for (const bool bf16 : {true, false}) {
+    std::vector<bool> asked;
+    const Part part = [&](const std::vector<Tensor>& x) {
+      asked.push_back(at::autocast::is_autocast_enabled(at::kCPU));
+      return 2 * x[0];
+    };
+    const auto x = at::ones({3}).requires_grad_();
+    const auto y = [&] {
+      const Autocast autocast(bf16, at::kCPU);
+      return checkpointed(part, {x});
+    }();
+    y.sum().backward();
+    EXPECT_EQ(asked, (std::vector<bool>{bf16, bf16}));
+    EXPECT_FALSE(at::autocast::is_autocast_enabled(at::kCPU));
+  }
+}
+
+TEST(UNet, AnswersAndLearnsNearlyTheSameInBfloat16) {
+  const auto results = [](bool bf16, bool checkpointing) {
+    const UNetOptions options{.dim = 32,
+                              .mult = {1, 2},
+                              .blocks = 1,
+                              .attention = {4},
+                              .activation_checkpointing = checkpointing};
+    NetCase c([&](const Scope& scope) { return make_unet(options, {3, 3, 8}, scope); }, {3, 8, 8});
+    c.wake();
+    const auto y = [&] {
+      const Autocast autocast(bf16, at::kCPU);
+      return c.forward().to(at::kFloat);
+    }();
+    y.square().sum().backward();
+    std::vector<Tensor> tensors{y.detach()};
+    for (const auto& tensor : c.parameters.tensors()) tensors.push_back(tensor.grad());
+    return tensors;
+  };
+  const auto exact = results(false, false), near = results(true, false),
+             again = results(true, true);
+  EXPECT_FALSE(near[0].equal(exact[0]));
+  double error = 0, size = 0, difference = 0;
+  for (size_t i = 0; i < exact.size(); ++i) {
+    error += (near[i] - exact[i]).square().sum().item<double>();
+    difference += (again[i] - near[i]).square().sum().item<double>();
+    size += exact[i].square().sum().item<double>();
+  }
+  EXPECT_LE(std::sqrt(error / size), 0.02);
+  // LibTorch's layers hand on gradients that are rounded too, and sum them in another order.
+  EXPECT_LE(std::sqrt(difference / size), kernels::has_tiles() ? 1e-5 : 0.005)
+      << "what is computed once more is not the same";
 }
 
 TEST(UNet, AnswersNearlyTheSameInIntegers) {
