@@ -53,7 +53,8 @@ class Study:
         run = self.out / f"{kind}-{seed}"
         if not (run / "trained").exists():
             data = (f"data.path={self.a.images}", f"data.captions={self.a.captions}", f"data.tokenizer={self.tokenizer}")
-            settings = (*data, *self.a.set, *(self.a.bits_set if kind == "bits" else ()))
+            bf16 = ("train.bf16=true",) if self.a.bf16 else ()
+            settings = (*data, *bf16, *self.a.set, *(self.a.bits_set if kind == "bits" else ()))
             resume = ["--resume"] if any((run / "checkpoints").glob("step-*")) else []
             self.program("train", ROOT / f"configs/flickr8k-{kind}.toml", "--out", run, "--seed", seed, *resume,
                          *(word for value in settings for word in ("--set", value)), log=run.name)
@@ -62,6 +63,8 @@ class Study:
 
     def score(self, kind, seed, flags):
         run = self.model(kind, seed)
+        if self.a.bf16 and kind == "bits":
+            flags = (*flags, "--bf16")
         name = "-".join([run.name, self.a.split, *(flag.strip("-").replace("=", "") for flag in flags)])
         captions, figures = self.out / f"{name}.jsonl", self.out / f"{name}.json"
         if not captions.exists():
@@ -141,6 +144,7 @@ def main():
     p.add_argument("--vocab", type=int, default=4096)
     p.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     p.add_argument("--bits-set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    p.add_argument("--bf16", action="store_true", help="train both in bfloat16, and sample bits so: faster with AMX")
     p.add_argument("--no-baseline", action="store_true")
     p.add_argument("--out", default="runs/captions")
     p.add_argument("--program", default=str(ROOT / "build/bitdiff"))
