@@ -87,7 +87,7 @@ def measure(study):
     kinds = ["bits"] if a.no_baseline else ["bits", "ar"]
     cells = [("bits", ("--steps", str(s), "--td", td)) for s in a.steps for td in a.td]
     if not a.no_baseline:
-        cells += [("ar", ("--set", f"decode.method={method}")) for method in ("greedy", "beam")]
+        cells += [("ar", ("--set", f"decode.method={method}")) for method in ("greedy", "beam", "sample")]
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         list(pool.map(lambda pair: study.model(*pair), [(kind, seed) for seed in seeds for kind in kinds]))
 
