@@ -119,7 +119,7 @@ void multiply(const std::vector<Tensor>& x, const std::vector<Packed>& b, const 
 Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {
   auto shape = x[0].sizes().vec();
   shape.back() = weight.size(0);
-  const auto y = at::empty(shape, x[0].options());
+  auto y = at::empty(shape, x[0].options());
   std::vector<Packed> packed;
   int64_t first_column = 0;
   for (const auto& part : x) {
@@ -134,7 +134,7 @@ Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& 
 
 Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight, const Tensor& part,
                              int64_t first_column) {
-  const auto dx = at::empty_like(part);
+  auto dx = at::empty_like(part);
   const TileSource source{weight.const_data_ptr<float>() + first_column, weight.size(1),
                           weight.size(0), width_of(part)};
   multiply({dy}, {pack(source, pack_tiles)}, nullptr, dx);

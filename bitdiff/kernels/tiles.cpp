@@ -11,9 +11,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #define BITDIFF_HAS_TILE_CODE 1
+#ifndef __clang__
 // GCC 12 takes the registers of anything in its own header for mistakes (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #endif
 
 namespace bitdiff::kernels {

@@ -271,8 +271,8 @@ TEST(Bf16, IsForTheNetworkAlone) {
   const Process process{.codec = Codec({.categories = {16}}, 1)};
   const auto draw = [&](bool bf16) {
     const Halved net;
-    const auto bits = generate(process, net, {2, 4, 3}, {},
-                               {.steps = 3, .estimate = {.bf16 = bf16}}, Streams(0, {0, 1}));
+    auto bits = generate(process, net, {2, 4, 3}, {}, {.steps = 3, .estimate = {.bf16 = bf16}},
+                         Streams(0, {0, 1}));
     EXPECT_FALSE(at::autocast::is_autocast_enabled(at::kCPU));
     EXPECT_EQ(bits.scalar_type(), at::kFloat);
     EXPECT_EQ(net.calls.size(), 3U);
