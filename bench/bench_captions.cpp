@@ -61,8 +61,8 @@ double time_sampling(const BenchOptions& options, const Process& process, const 
   const auto x_t = streams.normal({options.batch, process.codec.bit_channels(), options.length});
   const auto gamma = at::full({options.batch}, 0.5, at::kDouble);
   auto x_pred = at::zeros_like(x_t);
-  const Autocast bf16(options.bf16, at::kCPU);
   const auto seen = net.look(cond);  // As generate(): once for all steps.
+  const Autocast bf16(options.bf16, at::kCPU);
   return median_seconds(options.runs, [&] {
     x_pred = estimate_x0(process, net.forward(x_t, x_pred, gamma, seen), x_t, gamma);
   });

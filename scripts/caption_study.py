@@ -50,7 +50,7 @@ class Study:
             self.program("tokenizer", "train", text, "--vocab", self.a.vocab, "--out", self.tokenizer, log="tokenizer")
 
     def model(self, kind, seed):
-        run = self.out / f"{kind}-{seed}"
+        run = self.out / f"{kind}-{seed}{'-bf16' if self.a.bf16 else ''}"
         if not (run / "trained").exists():
             data = (f"data.path={self.a.images}", f"data.captions={self.a.captions}", f"data.tokenizer={self.tokenizer}")
             bf16 = ("train.bf16=true",) if self.a.bf16 else ()
@@ -144,7 +144,7 @@ def main():
     p.add_argument("--vocab", type=int, default=4096)
     p.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     p.add_argument("--bits-set", action="append", default=[], metavar="SECTION.KEY=VALUE")
-    p.add_argument("--bf16", action="store_true", help="train both in bfloat16, and sample bits so: faster with AMX")
+    p.add_argument("--bf16", action="store_true", help="in bfloat16, which is faster with AMX: both trainings, and sampling bits")
     p.add_argument("--no-baseline", action="store_true")
     p.add_argument("--out", default="runs/captions")
     p.add_argument("--program", default=str(ROOT / "build/bitdiff"))

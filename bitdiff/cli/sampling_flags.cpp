@@ -37,7 +37,9 @@ void SamplingFlags::add_to(CLI::App& command) {
   command.add_option("--device", device, "where to compute: cpu, cuda or cuda:N")
       ->type_name("NAME")
       ->capture_default_str();
-  command.add_flag("--bf16", bf16, "compute in bfloat16 (sample.bf16)");
+  command.add_flag(
+      "--bf16", bf16,
+      "compute in bfloat16 (sample.bf16): faster with AMX or on a GPU, not quite the same");
   command.add_flag(
       "--int8", int8,
       "compute with 8-bit integers: faster with AVX-512 VNNI, slower without, not quite the same");
@@ -74,6 +76,8 @@ DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) cons
   } else {
     config.read("sample", draw.generate);
   }
+  if (int8 && draw.generate.estimate.bf16)
+    throw UsageError("--int8: expected sample.bf16 = false, found true; choose one");
   return draw;
 }
 

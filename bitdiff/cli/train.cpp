@@ -213,6 +213,7 @@ int train(const Flags& flags) {
   const auto options = options_of(flags);
   const auto split = open_split(options.data, options.train.seed);
   auto model = make_model(options.model, split.train->info(), options.train.seed, device);
+  check_guidance(model, options.sample);
   if (!flags.resume) load_pretrained(options.model.encoder, model);
   const auto group = join_group();
   Trainer trainer(options.train, model, split.train, options.data.passes(), *group);

@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 
+#include "bitdiff/base/autocast.h"
 #include "bitdiff/diffusion/likelihood.h"
 
 namespace bitdiff {
@@ -38,10 +39,12 @@ std::vector<Tensor> category_logits(const Process& process, const Tensor& out, c
 /// The expectation of the analog bits, [B, bit channels, *S], under the softmax of `logits`.
 Tensor expected_bits(const Process& process, const std::vector<Tensor>& logits,
                      double temperature = 1) {
+  const Autocast exact(false, logits[0].device().type());
   std::vector<Tensor> bits;
   for (const auto& part : logits) {
     const auto codes = process.codec.codes(static_cast<int64_t>(bits.size())).to(part.device());
-    bits.push_back(at::matmul(at::softmax(part / temperature, -1), codes).movedim(-1, 1));
+    bits.push_back(at::matmul(at::softmax(part.to(codes.scalar_type()) / temperature, -1), codes)
+                       .movedim(-1, 1));
   }
   return at::cat(bits, 1);
 }

@@ -151,12 +151,13 @@ void transpose_tile(const BFloat16* from, int64_t row, BFloat16* to) {
 void pack_tiles(const TileSource& b, int64_t step, BFloat16* to, int64_t tile_step) {
   const int64_t first = step * kTileDepth;
   for (int64_t i = first; i < first + kTileDepth; i += 2, to += kTileDepth) {
-    const float* even = b.x + i * b.row;
-    if (i < b.rows)
+    if (i < b.rows) {
+      const float* even = b.x + i * b.row;
       pair_rows(even, i + 1 < b.rows ? even + b.row : nullptr, b.columns, to, tile_step);
-    else
+    } else {
       for (int64_t j = 0; j < b.columns / kTile; ++j)
         std::fill_n(to + j * tile_step, kTileDepth, BFloat16(0));
+    }
   }
 }
 

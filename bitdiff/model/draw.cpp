@@ -35,16 +35,6 @@ Tensor images_of(const Model& model, const DrawOptions& options, const Streams& 
   return options.images(streams.rows()).to(streams.device());
 }
 
-/// Guidance compares with a network that is told nothing, which it must have been in training.
-void check_guidance(const Model& model, double guidance) {
-  if (guidance == 0) return;
-  const auto refuse = [&](const char* why) {
-    throw UsageError("sample.guidance = ", guidance, ": expected 0, for this model ", why);
-  };
-  if (model.data.classes == 0 && !model.encoder) refuse("has neither classes nor images");
-  if (model.process.label_dropout == 0) refuse("was trained with diffusion.label_dropout = 0");
-}
-
 /// Every row of one block, as analog bits.
 Tensor draw_block(const Model& model, const DrawOptions& options, const Tensor& label,
                   const Streams& streams) {
@@ -93,12 +83,22 @@ ImagesOfSamples in_turn(const Tensor& images) {
   };
 }
 
+void check_guidance(const Model& model, const GenerateOptions& options) {
+  const double guidance = options.estimate.guidance;
+  if (guidance == 0 || model.next_token) return;
+  const auto refuse = [&](const char* why) {
+    throw UsageError("sample.guidance = ", guidance, ": expected 0, for this model ", why);
+  };
+  if (model.data.classes == 0 && !model.encoder) refuse("has neither classes nor images");
+  if (model.process.label_dropout == 0) refuse("is trained with diffusion.label_dropout = 0");
+}
+
 DrawnBits draw_bits(const Model& model, const DrawOptions& options, int64_t begin, int64_t end) {
   if (model.next_token) {
     throw UsageError("this model is autoregressive (model.network = ar_transformer) and has no ",
                      "analog bits");
   }
-  check_guidance(model, options.generate.estimate.guidance);
+  check_guidance(model, options.generate);
   return draw_blocks(model, options, begin, end, draw_block);
 }
 
@@ -114,6 +114,7 @@ Drawn draw(const Model& model, const DrawOptions& options, int64_t begin, int64_
 
 Drawn draw_together(Group& group, const Model& model, const DrawOptions& options, int64_t begin,
                     int64_t end) {
+  check_guidance(model, options.generate);  // Of all processes, that all refuse it.
   // Whole blocks side by side; the first process always has one.
   const int64_t size = options.micro_batch;
   const int64_t start = begin / size;

@@ -41,6 +41,10 @@ struct DrawnBits {
   Tensor label;   ///< int64 [N], or undefined for a model without classes.
 };
 
+/// Throws UsageError for guidance that this model cannot give: guidance compares with a network
+/// that is told nothing, as it must have been in training.
+void check_guidance(const Model& model, const GenerateOptions& options);
+
 /// Samples [begin, end) of the endless list that weights, options and seed define.
 ///
 /// The list is cut into blocks of micro_batch that are always computed whole, so that sample i is

@@ -4,8 +4,9 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
+
+#include "bitdiff/kernels/linear.h"
 
 namespace bitdiff {
 
@@ -29,7 +30,7 @@ Tensor TokenVectors::of(const Tensor& tokens) const {
 Tensor TokenVectors::mean(const Tensor& p) const { return at::matmul(p, embedding) * scale_in; }
 
 Tensor TokenVectors::logits(const Tensor& state, const Tensor& bias) const {
-  return at::linear(state, embedding, bias);
+  return kernels::linear({state}, embedding, bias);
 }
 
 }  // namespace bitdiff

@@ -125,6 +125,8 @@ TEST_F(CaptionProgram, IsGuidedByTheImageWhereTrainingHidIt) {
   ASSERT_EQ(train("run", "transformer", "--set sample.steps=2"), 0) << said_;
   EXPECT_EQ(run(str("caption ", path("run"), " ", path("own.png"), guided)), 2);
   expect_contains(said_, "diffusion.label_dropout = 0");
+  EXPECT_EQ(train("refused", "transformer", "--set sample.guidance=4"), 2);
+  EXPECT_FALSE(fs::exists(path("refused")));
   ASSERT_EQ(train("hid", "transformer", "--set sample.steps=2 --set diffusion.label_dropout=0.5"),
             0)
       << said_;

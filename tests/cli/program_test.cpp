@@ -127,6 +127,8 @@ TEST_F(Program, MistakesOnTheCommandLineExitWith2AndAHint) {
   EXPECT_EQ(
       run(str("sample ", path("run"), " --num 1 --set sample.guidance=2 --out ", path("s.npz"))),
       2);
+  EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --int8 --bf16 --out ", path("s.npz"))), 2);
+  expect_contains(said_, "--int8: expected sample.bf16 = false");
   EXPECT_FALSE(fs::exists(path("s.npz")));
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "bitdiff/base/autocast.h"
 #include "bitdiff/diffusion/step.h"
 
 namespace bitdiff {
@@ -216,6 +217,24 @@ TEST(Steps, TheSmallVarianceIsThatOfThePosterior) {
   const double mean =
       (std::sqrt(a) / (1 - a) * 0.3 + std::sqrt(next) / (1 - next) * 0.8) / precision;
   EXPECT_NEAR(step.mean.item<double>(), mean, 1e-12);
+}
+
+// Close to the data the bits decide by differences of some thousands, of which bfloat16 keeps two
+// digits.
+TEST(Posterior, IsNotRoundedUnderAutocast) {
+  auto p = process_of(Prediction::kX0);
+  p.head = Head::kPosterior;
+  p.loss = Loss::kSoftmax;
+  const auto x_0 = p.codec.encode(at::randint(0, 16, {8, 1, 5}, at::kLong));
+  const auto eps = at::randn_like(x_0), out = at::randn({8, 16, 5});
+  const auto gamma = at::linspace(0.05, 0.999, 8, at::kDouble);
+  const auto x_t = corrupt(x_0, eps, gamma);
+  const auto loss = [&] { return loss_of(p, out, x_0, eps, gamma); };
+  const auto estimate = [&] { return estimate_x0(p, out, x_t, gamma); };
+  const auto exact_loss = loss(), exact_estimate = estimate();
+  const Autocast autocast(true, at::kCPU);
+  EXPECT_TRUE(loss().equal(exact_loss));
+  EXPECT_TRUE(estimate().equal(exact_estimate));
 }
 
 }  // namespace
