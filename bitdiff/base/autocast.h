@@ -15,22 +15,30 @@ class AutocastCache {
   AutocastCache& operator=(const AutocastCache&) = delete;
 };
 
-/// bfloat16 inside a network on this kind of device while it lives.
+/// Whether a kind of device has autocast and it is on.
+inline bool has_autocast_on(at::DeviceType device) {
+  return at::autocast::is_autocast_available(device) && at::autocast::is_autocast_enabled(device);
+}
+
+/// bfloat16 inside a network on this kind of device while it lives. The meta device has none, which
+/// is no matter while it is not asked for.
 class Autocast {
  public:
   Autocast(bool enabled, at::DeviceType device)
-      : device_(device), before_(at::autocast::is_autocast_enabled(device)) {
-    at::autocast::set_autocast_enabled(device, enabled);
+      : device_(device), before_(has_autocast_on(device)), changes_(enabled != before_) {
+    if (changes_) at::autocast::set_autocast_enabled(device, enabled);
     if (enabled) at::autocast::set_autocast_dtype(device, at::kBFloat16);
   }
-  ~Autocast() { at::autocast::set_autocast_enabled(device_, before_); }
+  ~Autocast() {
+    if (changes_) at::autocast::set_autocast_enabled(device_, before_);
+  }
   Autocast(const Autocast&) = delete;
   Autocast& operator=(const Autocast&) = delete;
 
  private:
   AutocastCache cache_;
   at::DeviceType device_;
-  bool before_;
+  bool before_, changes_;
 };
 
 }  // namespace bitdiff

@@ -21,7 +21,7 @@ class Recompute final : public torch::autograd::Node {
       : Node(torch::autograd::collect_next_edges(x)),
         part_(std::move(part)),
         device_(x[0].device().type()),
-        bf16_(at::autocast::is_autocast_enabled(device_)) {
+        bf16_(has_autocast_on(device_)) {
     for (const auto& tensor : x) x_.emplace_back(tensor, /*is_output=*/false);
   }
 
