@@ -1,6 +1,7 @@
 #include "bitdiff/base/device.h"
 
 #include <dlfcn.h>
+#include <optional>
 #include <string_view>
 
 #include <ATen/detail/CUDAHooksInterface.h>
@@ -12,9 +13,9 @@ namespace {
 
 constexpr const char* kInstead = "; use --device cpu";
 
-/// Which of the devices `word`, cuda or cuda:N, means.
-int64_t index_of(const std::string& word) {
-  if (word == "cuda") return 0;
+/// Which of the devices `word`, cuda or cuda:N, names, if any.
+std::optional<int64_t> index_of(const std::string& word) {
+  if (word == "cuda") return {};
   const std::string_view digits = std::string_view(word).substr(5);
   if (digits.empty() || digits.size() > 2 ||
       digits.find_first_not_of("0123456789") != std::string_view::npos) {
@@ -25,11 +26,11 @@ int64_t index_of(const std::string& word) {
 
 }  // namespace
 
-at::Device open_device(const std::string& word) {
+at::Device open_device(const std::string& word, int64_t local_rank) {
   if (word == "cpu") return at::kCPU;
   if (word != "cuda" && !word.starts_with("cuda:"))
     throw UsageError("--device ", word, ": expected cpu, cuda or cuda:N");
-  const auto index = index_of(word);
+  const auto named = index_of(word);
   // Linked in, it would be loaded by every command, and its many libraries with it.
   if (!dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) {
     throw UsageError("--device ", word,
@@ -38,6 +39,7 @@ at::Device open_device(const std::string& word) {
   const int64_t count = static_cast<uint8_t>(at::detail::getCUDAHooks().deviceCount());
   if (count == 0)
     throw UsageError("--device ", word, ": no NVIDIA driver with a GPU was found", kInstead);
+  const int64_t index = named.value_or(local_rank % count);
   if (index >= count) {
     throw UsageError("--device ", word, ": expected at most cuda:", count - 1,
                      ", the last GPU here", kInstead);

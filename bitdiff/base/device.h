@@ -1,14 +1,16 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <c10/core/Device.h>
 
 namespace bitdiff {
 
-/// The device that `word` names: cpu, cuda or cuda:N. CUDA is loaded when first asked for, and
-/// must be before the first use of a tensor. Throws UsageError for another word, and where
-/// LibTorch's CUDA, a driver or that device is missing.
-at::Device open_device(const std::string& word);
+/// The device that `word` names: cpu, cuda or cuda:N. Plain cuda is the first GPU, or of the
+/// `local_rank`-th process on a machine its own, counting around where there are fewer. CUDA is
+/// loaded when first asked for, and must be before the first use of a tensor. Throws UsageError for
+/// another word, and where LibTorch's CUDA, a driver or that device is missing.
+at::Device open_device(const std::string& word, int64_t local_rank = 0);
 
 }  // namespace bitdiff

@@ -171,7 +171,7 @@ int caption(const Flags& flags) {
   }
   const auto images = flags.split ? images_of_split(flags, folder, model.data)
                                   : images_of_files(flags.images, model.data);
-  const auto group = join_group();
+  const auto group = join_group(model.parameters.device());
   auto captions = describe(*group, model, options, images, std::max(flags.num, flags.consensus));
   if (!group->first()) return 0;
   if (flags.consensus > 1) keep_consensus(captions);

@@ -101,7 +101,7 @@ int sample(const Flags& flags) {
   const auto options = flags.sampling.options(folder);
   const auto model = flags.sampling.model_of(folder);
   check_out(flags.out, model.data);
-  const auto group = join_group();
+  const auto group = join_group(model.parameters.device());
   // Whole blocks: a block cut in two would be computed twice.
   const int64_t blocks = (flags.batch + options.micro_batch - 1) / options.micro_batch;
   const int64_t chunk = blocks * options.micro_batch * group->size();

@@ -5,6 +5,7 @@
 #include "bitdiff/base/config.h"
 #include "bitdiff/base/device.h"
 #include "bitdiff/base/error.h"
+#include "bitdiff/dist/launch.h"
 #include "bitdiff/model/checkpoint.h"
 
 namespace bitdiff {
@@ -83,7 +84,7 @@ DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) cons
 
 Model SamplingFlags::model_of(const std::filesystem::path& checkpoint) const {
   if (int8 && device != "cpu") throw UsageError("--int8: expected --device cpu, found ", device);
-  auto loaded = load_model(checkpoint, open_device(device));
+  auto loaded = load_model(checkpoint, open_device(device, launch_of_environment().local_rank));
   if (int8) {
     if (!loaded.net) throw UsageError("--int8: this model is autoregressive and has none");
     loaded.net->quantize();

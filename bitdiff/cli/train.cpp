@@ -17,6 +17,7 @@
 #include "bitdiff/data/split.h"
 #include "bitdiff/data/tokenizer.h"
 #include "bitdiff/dist/group.h"
+#include "bitdiff/dist/launch.h"
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/model/draw.h"
 #include "bitdiff/model/pretrained.h"
@@ -209,13 +210,13 @@ void announce(const Flags& flags, const RunOptions& options, const Model& model,
 
 int train(const Flags& flags) {
   StopSignal stop;
-  const auto device = open_device(flags.device);
+  const auto device = open_device(flags.device, launch_of_environment().local_rank);
   const auto options = options_of(flags);
   const auto split = open_split(options.data, options.train.seed);
   auto model = make_model(options.model, split.train->info(), options.train.seed, device);
   check_guidance(model, options.sample);
   if (!flags.resume) load_pretrained(options.model.encoder, model);
-  const auto group = join_group();
+  const auto group = join_group(device);
   Trainer trainer(options.train, model, split.train, options.data.passes(), *group);
 
   std::optional<RunFolder> folder;

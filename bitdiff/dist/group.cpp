@@ -4,6 +4,7 @@
 
 #include "bitdiff/dist/launch.h"
 #include "bitdiff/dist/mpi_group.h"
+#include "bitdiff/dist/nccl_group.h"
 
 namespace bitdiff {
 namespace {
@@ -28,13 +29,14 @@ std::unique_ptr<PendingSum> GroupOfOne::start_sum(const Tensor& own, const Tenso
   return std::make_unique<Done>();
 }
 
-std::unique_ptr<Group> join_group() {
+std::unique_ptr<Group> join_group(at::Device device) {
   const auto launch = launch_of_environment();
   if (launch.size == 1) return std::make_unique<GroupOfOne>();
+  if (device.is_cuda()) return join_nccl(launch, device);
   if (launch.by == Launcher::kTorchrun) {
     throw DistributedError("torchrun started ", launch.size,
                            " processes, but on CPUs they talk through MPI; start them with mpirun ",
-                           "-n ", launch.size, " bitdiff ...");
+                           "-n ", launch.size, " bitdiff ..., or compute with --device cuda");
   }
   return join_mpi(launch);
 }

@@ -4,6 +4,8 @@
 #include <memory>
 #include <string>
 
+#include <c10/core/Device.h>
+
 #include "bitdiff/base/error.h"
 #include "bitdiff/base/tensor.h"
 
@@ -29,8 +31,8 @@ class PendingSum {
 /// Processes that work on one job. Each calls the same functions in the same order; a process that
 /// is waited for too long is a DistributedError in those that wait.
 ///
-/// Tensors are on the CPU and cover their memory without gaps, in the same order of axes everywhere
-/// (the strides of rank 0).
+/// Tensors are in main memory or, where the group was joined for a GPU, on that; they cover their
+/// memory without gaps, in the same order of axes everywhere (the strides of rank 0).
 class Group {
  public:
   Group(int64_t rank, int64_t size) : rank_(rank), size_(size) {}
@@ -73,10 +75,11 @@ class GroupOfOne final : public Group {
   void barrier() override {}
 };
 
-/// The processes that were started with this one (see launch.h); where there are none nothing is
-/// set up. To be called once, and after what blocks signals. Throws DistributedError when there are
-/// others and no way to talk to them.
-std::unique_ptr<Group> join_group();
+/// The processes that were started with this one (see launch.h), each of which computes on its
+/// `device`: on CPUs they talk through MPI, on GPUs through NCCL. Where there are no others nothing
+/// is set up. To be called once, and after what blocks signals. Throws DistributedError when there
+/// are others and no way to talk to them.
+std::unique_ptr<Group> join_group(at::Device device);
 
 /// Ends the processes of this one's group, so that none waits for it in vain; the whole exits with
 /// `code`. Returns where this process has not joined any, or has left it.

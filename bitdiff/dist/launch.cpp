@@ -16,17 +16,20 @@ std::optional<int64_t> number_of(const char* variable) {
 
 Launch launch_of_environment() {
   if (const auto size = number_of("OMPI_COMM_WORLD_SIZE")) {
-    return {Launcher::kMpi, number_of("OMPI_COMM_WORLD_RANK").value_or(0), *size};
+    return {Launcher::kMpi, number_of("OMPI_COMM_WORLD_RANK").value_or(0), *size,
+            number_of("OMPI_COMM_WORLD_LOCAL_RANK").value_or(0)};
   }
+  const auto on_slurm = number_of("SLURM_LOCALID");
   if (const auto size = number_of("PMI_SIZE")) {
-    return {Launcher::kMpi, number_of("PMI_RANK").value_or(0), *size};
+    return {Launcher::kMpi, number_of("PMI_RANK").value_or(0), *size,
+            number_of("MPI_LOCALRANKID").value_or(on_slurm.value_or(0))};
   }
   if (const auto rank = number_of("PMIX_RANK")) {
-    return {Launcher::kMpi, *rank, number_of("SLURM_NTASKS").value_or(0)};
+    return {Launcher::kMpi, *rank, number_of("SLURM_NTASKS").value_or(0), on_slurm.value_or(0)};
   }
   if (std::getenv("TORCHELASTIC_RUN_ID")) {
-    return {Launcher::kTorchrun, number_of("RANK").value_or(0),
-            number_of("WORLD_SIZE").value_or(1)};
+    return {Launcher::kTorchrun, number_of("RANK").value_or(0), number_of("WORLD_SIZE").value_or(1),
+            number_of("LOCAL_RANK").value_or(0)};
   }
   return {};
 }

@@ -14,11 +14,14 @@ enum class Launcher {
 struct Launch {
   Launcher by = Launcher::kNone;
   int64_t rank = 0;
-  int64_t size = 1;  ///< 0: several or one, MPI will tell.
+  int64_t size = 1;        ///< 0: several or one, MPI will tell.
+  int64_t local_rank = 0;  ///< Among those on this machine.
 };
 
-/// Looks at OMPI_COMM_WORLD_* (Open MPI's mpirun), PMI_* (MPICH, Intel MPI, srun --mpi=pmi2),
-/// PMIX_RANK (srun --mpi=pmix) and, for torchrun, TORCHELASTIC_RUN_ID with RANK and WORLD_SIZE.
+/// Looks at OMPI_COMM_WORLD_* (Open MPI's mpirun), PMI_* and MPI_LOCALRANKID (MPICH, Intel MPI,
+/// srun
+/// --mpi=pmi2), PMIX_RANK (srun --mpi=pmix) with SLURM_NTASKS and SLURM_LOCALID and, for torchrun,
+/// TORCHELASTIC_RUN_ID with RANK, WORLD_SIZE and LOCAL_RANK.
 Launch launch_of_environment();
 
 }  // namespace bitdiff

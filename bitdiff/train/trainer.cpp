@@ -63,10 +63,6 @@ Trainer::Trainer(const TrainOptions& options, Model& model, std::shared_ptr<cons
                      ": expected a multiple of accumulate = ", options.accumulate,
                      group.size() > 1 ? str(" times the ", group.size(), " processes") : "");
   }
-  if (group.size() > 1 && !device().is_cpu()) {
-    throw UsageError("training with ", group.size(), " processes: expected --device cpu, for ",
-                     "gradients are summed in main memory; use one process or cpu");
-  }
 }
 
 double Trainer::loss_and_gradient(int64_t piece, int64_t pieces) {

@@ -64,8 +64,7 @@ double lr_at(int64_t step, const TrainOptions& options);
 class Trainer {
  public:
   /// `model`, the same everywhere, and `group` must live as long. Throws UsageError unless the
-  /// processes, times accumulate, divide batch, or where several have their parameters elsewhere
-  /// than on the CPU.
+  /// processes, times accumulate, divide batch.
   Trainer(const TrainOptions& options, Model& model, std::shared_ptr<const Dataset> data,
           const PassOptions& passes, Group& group);
 

@@ -90,7 +90,7 @@ TEST(MpiGroup, SumsGradientsWhileBackwardRuns) {
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
-  bitdiff::group() = bitdiff::join_group();
+  bitdiff::group() = bitdiff::join_group(at::kCPU);
   const bool together = bitdiff::group()->size() == 2;
   const int code = together ? RUN_ALL_TESTS() : 1;
   bitdiff::group().reset();
