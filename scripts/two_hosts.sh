@@ -2,23 +2,22 @@
 # Runs a command as two MPI processes on two hosts that are none: network namespaces with a cable of a given speed between
 # them. For measuring what a slow network costs.
 #
-#   sudo scripts/two_hosts.sh RATE [DELAY] -- COMMAND...
+#   sudo scripts/two_hosts.sh RATE DELAY_MS -- COMMAND...
 #
-# RATE as tc understands it (1gbit), of each direction. DELAY (2ms), of each direction, takes a kernel with sch_netem.
-# Needs root, Open MPI and the package iproute2.
+# RATE as tc understands it (1gbit), DELAY_MS of each direction: the time a packet is under way, which scripts/wire.py makes.
+# Needs root, Open MPI, Python and the package iproute2.
 set -euo pipefail
 
-readonly hosts=(bitdiff-a bitdiff-b) network=10.77.0
+readonly hosts=(bitdiff-a bitdiff-b) network=10.77.0 cable=bitdiff0
+wire=
 
 main() {
-  if (($# < 3)); then
+  if (($# < 4)) || [[ "$3" != -- ]]; then
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
     exit 2
   fi
-  rate=$1 delay=
-  shift
-  [[ "$1" == -- ]] || { delay=$1; shift; }
-  [[ "$1" == -- ]] && shift
+  rate=$1 delay=$2
+  shift 3
   trap remove_hosts EXIT
   make_hosts
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -32,20 +31,24 @@ make_hosts() {
   remove_hosts
   local i
   for i in 0 1; do ip netns add "${hosts[i]}"; done
-  ip link add bitdiff-c0 netns "${hosts[0]}" type veth peer name bitdiff-c1 netns "${hosts[1]}"
+  "$(dirname "$0")/wire.py" "$delay" "$cable" "${hosts[@]}" &
+  wire=$!
   for i in 0 1; do
     local -a inside=(ip netns exec "${hosts[i]}")
+    until "${inside[@]}" ip link show "$cable" >/dev/null 2>&1; do
+      kill -0 "$wire" || exit 1
+      sleep 0.1
+    done
     "${inside[@]}" ip link set lo up
-    "${inside[@]}" ip address add "$network.$((i + 1))/24" dev "bitdiff-c$i"
-    "${inside[@]}" ip link set "bitdiff-c$i" up
-    "${inside[@]}" tc qdisc add dev "bitdiff-c$i" root handle 1: tbf rate "$rate" burst 256kb latency 50ms
-    if [[ -n "$delay" ]]; then
-      "${inside[@]}" tc qdisc add dev "bitdiff-c$i" parent 1: netem delay "$delay" limit 100000
-    fi
+    "${inside[@]}" ip address add "$network.$((i + 1))/24" dev "$cable"
+    # Large packets, as network cards that cut them by themselves get.
+    "${inside[@]}" ip link set "$cable" mtu 60000 up
+    "${inside[@]}" tc qdisc add dev "$cable" root tbf rate "$rate" burst 256kb latency 50ms
   done
 }
 
 remove_hosts() {
+  [[ -z "$wire" ]] || kill "$wire" 2>/dev/null || true
   local host
   for host in "${hosts[@]}"; do ip netns del "$host" 2>/dev/null || true; done
 }
