@@ -17,6 +17,7 @@
 #include "bitdiff/cli/image_source.h"
 #include "bitdiff/cli/output_path.h"
 #include "bitdiff/cli/progress.h"
+#include "bitdiff/dist/group.h"
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/metrics/features.h"
 #include "bitdiff/metrics/image_figures.h"
@@ -72,7 +73,19 @@ fs::path cache_folder(const Flags& flags) {
   throw UsageError("eval images: neither XDG_CACHE_HOME nor HOME is set; name a folder by --cache");
 }
 
-Shard shard_of(const Flags& flags) {
+/// What this process is to compute.
+Shard shard_of(const Flags& flags, const Group& group) {
+  if (group.size() > 1) {
+    if (!flags.shard.empty()) {
+      throw UsageError("--shard ", flags.shard, ": expected one process, found ", group.size(),
+                       ", which are a shard each without it");
+    }
+    if (flags.work.empty()) {
+      throw UsageError("eval images with ", group.size(),
+                       " processes: expected --work FOLDER, where they meet");
+    }
+    return {group.rank(), group.size()};
+  }
   if (flags.shard.empty()) return {};
   Shard shard;
   int used = 0;
@@ -88,19 +101,22 @@ Shard shard_of(const Flags& flags) {
   return {shard.index - 1, shard.count};
 }
 
-/// All features, or nothing while other shards have work to do.
+/// All features, or nothing while other shards have work to do and in all processes but the first.
 std::optional<Output> features_of(const std::string& what, const ImageSet& images,
                                   const FeatureExtractor& extractor, const fs::path& folder,
-                                  const Shard& shard) {
+                                  const Shard& shard, Group& group) {
   FeatureChunks chunks(images, extractor, folder);
   if (const auto missing = chunks.missing(shard); missing > 0) {
-    Progress progress(what, 0, missing, "images", 1);
+    std::optional<Progress> progress;
+    if (group.first()) progress.emplace(what, 0, missing, "images", 1);
     int64_t done = 0;
     chunks.compute(shard, [&](int64_t count) {
       done += count;
-      progress.show(done, extractor.name());
+      if (progress) progress->show(done, extractor.name());
     });
   }
+  group.barrier();
+  if (!group.first()) return {};
   if (const auto missing = chunks.missing(); missing > 0) {
     std::cerr << what << ": " << missing << " images are left to the other shards\n";
     return {};
@@ -162,15 +178,17 @@ void print(const FeatureExtractor& extractor, const ImageSet& samples, const Ima
 }
 
 int eval_images(const Flags& flags) {
-  const auto shard = shard_of(flags);
+  const auto group = join_group(at::kCPU);
+  const auto shard = shard_of(flags, *group);
   auto metrics = metrics_of(flags);
   const auto resize = choose("--resize", flags.resize, inception_resize_words());
   check_folder_of("--json", flags.json);
   const auto extractor = open_features(flags.features, {.resize = resize});
   const auto reference = open_image_set(flags.reference, flags.palette);
   const auto samples = open_image_set(flags.samples, flags.palette);
-  const auto y = features_of("reference", reference, *extractor, cache_folder(flags), shard);
-  const auto x = features_of("samples", samples, *extractor, flags.work, shard);
+  const auto y =
+      features_of("reference", reference, *extractor, cache_folder(flags), shard, *group);
+  const auto x = features_of("samples", samples, *extractor, flags.work, shard, *group);
   if (!x || !y) return 0;
 
   if (metrics.empty()) metrics = metrics_from(*x);

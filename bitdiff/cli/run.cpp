@@ -70,13 +70,23 @@ bool is_out_of_memory(const std::string& what) {
          what.find("out of memory") != std::string::npos;
 }
 
+/// The words of the command that was given, such as "eval images".
+std::string command_of(const CLI::App& app) {
+  const auto& chosen = app.get_subcommands();
+  if (chosen.empty()) return "";
+  const auto inner = command_of(*chosen.front());
+  return chosen.front()->get_name() + (inner.empty() ? "" : " " + inner);
+}
+
 /// Keeps several processes from doing the same beside each other.
 void check_launch(const std::string& command) {
-  if (command == "train" || command == "sample" || command == "caption") return;
+  if (command == "train" || command == "sample" || command == "caption" ||
+      command == "eval images") {
+    return;
+  }
   if (const auto launch = launch_of_environment(); launch.size != 1) {
-    throw UsageError(command,
-                     ": expected one process, for only train, sample and caption share work; ",
-                     "start it without mpirun, srun or torchrun");
+    throw UsageError(command, ": expected one process, for only train, sample, caption and eval ",
+                     "images share work; start it without mpirun, srun or torchrun");
   }
 }
 
@@ -96,7 +106,7 @@ int run_alone(int argc, char** argv) {
     program.parse(argc, argv);
     for (const auto& [name, action] : actions) {
       if (!program.got_subcommand(name)) continue;
-      check_launch(name);
+      check_launch(command_of(program));
       return action();
     }
     return 0;

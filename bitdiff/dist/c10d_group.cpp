@@ -90,9 +90,9 @@ Tensor C10dGroup::receive(const Tensor& like, int64_t count, int64_t from) {
   shape[0] = count;
   const auto there = at::empty(shape, like.options().device(device_));
   std::vector<Tensor> bytes = {flat(there).view(at::kByte)};
-  wait_for(attempt("gather",
-                   [&] { return backend_->recv(bytes, static_cast<int>(from), /*tag=*/0); }),
-           "gather");
+  wait_for(
+      attempt("gather", [&] { return backend_->recv(bytes, static_cast<int>(from), /*tag=*/0); }),
+      "gather");
   return there.to(like.device());
 }
 

@@ -50,8 +50,8 @@ TEST(StoreBeside, ListensOnLoopbackWhereAllAreOnOneMachine) {
 }
 
 LaunchVariables torchrun_at(uint16_t port, LaunchVariables::Values others = {}) {
-  others.merge(LaunchVariables::Values{{"MASTER_ADDR", "localhost"},
-                                       {"MASTER_PORT", std::to_string(port)}});
+  others.merge(
+      LaunchVariables::Values{{"MASTER_ADDR", "localhost"}, {"MASTER_PORT", std::to_string(port)}});
   return LaunchVariables(others);
 }
 
@@ -73,8 +73,8 @@ TEST(StoreOfTorchrun, IsTorchrunsOwnAndNewAfterARestart) {
   const auto agent = store_beside(group);
   const auto port = tcp_of(agent).getPort();
   const auto is_there = [&](const std::string& restarts) {
-    const auto variables = torchrun_at(port, {{"TORCHELASTIC_USE_AGENT_STORE", "True"},
-                                              {"TORCHELASTIC_RESTART_COUNT", restarts}});
+    const auto variables = torchrun_at(
+        port, {{"TORCHELASTIC_USE_AGENT_STORE", "True"}, {"TORCHELASTIC_RESTART_COUNT", restarts}});
     const auto store = store_of_torchrun(kFirst);
     return store->add("key", 1) > 1;
   };
@@ -85,9 +85,8 @@ TEST(StoreOfTorchrun, IsTorchrunsOwnAndNewAfterARestart) {
 
 TEST(StoreOfTorchrun, NamesTheVariableThatIsMissing) {
   const LaunchVariables none({});
-  EXPECT_NE(
-      refusal(ErrorKind::kDistributed, [] { store_of_torchrun(kFirst); }).find("MASTER_ADDR"),
-      std::string::npos);
+  EXPECT_NE(refusal(ErrorKind::kDistributed, [] { store_of_torchrun(kFirst); }).find("MASTER_ADDR"),
+            std::string::npos);
 }
 
 }  // namespace

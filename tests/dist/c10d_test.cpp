@@ -1,7 +1,5 @@
-// C10dGroup on the CPU: two threads that are two processes, and a backend of c10d that hands tensors
-// over through a store. NCCL itself takes GPUs.
-
-#include "bitdiff/dist/c10d_group.h"
+// C10dGroup on the CPU: two threads that are two processes, and a backend of c10d that hands
+// tensors over through a store. NCCL itself takes GPUs.
 
 #include <cstring>
 #include <exception>
@@ -15,6 +13,7 @@
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
 
+#include "bitdiff/dist/c10d_group.h"
 #include "bitdiff/dist/gradient_sum.h"
 
 namespace bitdiff {

@@ -126,6 +126,27 @@ TEST_F(Together, CaptionsAreTheSameAsByOne) {
   EXPECT_EQ(std::count(by_one.begin(), by_one.end(), '\n'), 5);
 }
 
+TEST_F(Together, FiguresOfImagesAreTheSameAsByOne) {
+  // Three chunks of features, of which the first process has two.
+  const auto images = at::arange(1100 * 192).mul(1103515245).div(65536, "trunc").remainder(256);
+  write_npz(folder_ / "images.npz", {{"arr_0", images.to(at::kByte).view({1100, 3, 8, 8})}});
+  const auto eval = [&](const std::string& out, const std::string& more) {
+    return str("eval images ", path("images.npz"), " ", path("images.npz"), " --features ",
+               BITDIFF_SOURCE_DIR, "/data/features/cifar10.safetensors --metrics fid,kid --cache ",
+               path(out + "-cache"), " --json ", path(out), " ", more);
+  };
+  ASSERT_EQ(run(eval("one.json", "")), 0) << said_;
+  ASSERT_EQ(run_command(by_two(eval("two.json", "--work " + path("work")))), 0) << said_;
+  EXPECT_EQ(content(path("one.json")), content(path("two.json")));
+  EXPECT_EQ(printed_.find("metric"), printed_.rfind("metric")) << "said twice: " << printed_;
+
+  EXPECT_EQ(run_command(by_two(eval("two.json", ""))), 2) << said_;
+  EXPECT_NE(said_.find("--work FOLDER"), std::string::npos) << said_;
+  const auto sharded = eval("two.json", "--shard 1/2 --work " + path("work"));
+  EXPECT_EQ(run_command(by_two(sharded)), 2) << said_;
+  EXPECT_NE(said_.find("--shard 1/2"), std::string::npos) << said_;
+}
+
 TEST_F(Together, AProcessThatFailsEndsTheOthers) {
   // The first waits for the second, which has joined and then finds fault.
   const auto good = str(BITDIFF_PROGRAM, " ", train("run", "--steps 1000000"));
@@ -143,6 +164,8 @@ TEST_F(Together, WhatAllProcessesFindIsSaidOnce) {
 
 TEST_F(Together, CommandsThatDoNotShareTheirWorkAreRefused) {
   EXPECT_EQ(run_command(by_two("inspect " + path("data.npz"))), 2) << said_;
+  EXPECT_EQ(run_command(by_two("eval bits " + path("run"))), 2) << said_;
+  EXPECT_NE(said_.find("eval bits: expected one process"), std::string::npos) << said_;
 }
 
 TEST_F(Together, ASignalToOneStopsAll) {
