@@ -4,16 +4,21 @@
 set(BITDIFF_HAS_NCCL OFF)
 if(BITDIFF_HAS_CUDA_KERNELS)
   find_package(CUDAToolkit QUIET)
-  find_path(NCCL_INCLUDE_DIR nccl.h
-    HINTS ${CUDAToolkit_INCLUDE_DIRS} "${LibTorch_FOLDER}/../nvidia/nccl/include")
-  find_library(LIBTORCH_CUDA torch_cuda HINTS "${LibTorch_FOLDER}/lib" NO_DEFAULT_PATH)
-  find_library(LIBTORCH_C10_CUDA c10_cuda HINTS "${LibTorch_FOLDER}/lib" NO_DEFAULT_PATH)
-  if(CUDAToolkit_FOUND AND NCCL_INCLUDE_DIR AND LIBTORCH_CUDA AND LIBTORCH_C10_CUDA)
-    set(BITDIFF_HAS_NCCL ON)
+  # LibTorch's own nccl.h before others; when the library is opened it checks that they are of one version.
+  find_path(NCCL_INCLUDE_DIR nccl.h NO_CACHE
+    HINTS "${LibTorch_FOLDER}/../nvidia/nccl/include" ${CUDAToolkit_INCLUDE_DIRS})
+  set(cuda_parts "${LibTorch_FOLDER}/lib/libtorch_cuda.so" "${LibTorch_FOLDER}/lib/libc10_cuda.so")
+  list(GET cuda_parts 0 libtorch_cuda)
+  if(CUDAToolkit_FOUND AND NCCL_INCLUDE_DIR AND EXISTS "${libtorch_cuda}")
+    # LibTorch's headers are for the CUDA that it was built with.
+    file(STRINGS "${LibTorch_FOLDER}/version.py" cuda_of_libtorch REGEX "^cuda.*= '${CUDAToolkit_VERSION_MAJOR}\\.")
+    if(cuda_of_libtorch)
+      set(BITDIFF_HAS_NCCL ON)
+    endif()
   endif()
 endif()
 if(NOT BITDIFF_HAS_NCCL)
-  message(STATUS "NCCL: not built (it takes the CUDA toolkit, nccl.h and a LibTorch with CUDA); several processes compute on CPUs")
+  message(STATUS "NCCL: not built (it takes a LibTorch with CUDA, a CUDA toolkit of its version and nccl.h); several processes compute on CPUs")
   return()
 endif()
 
@@ -21,5 +26,5 @@ add_library(bitdiff_nccl SHARED "${PROJECT_SOURCE_DIR}/bitdiff/dist/nccl_backend
 target_include_directories(bitdiff_nccl PRIVATE "${PROJECT_SOURCE_DIR}")
 target_include_directories(bitdiff_nccl SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} "${NCCL_INCLUDE_DIR}")
 target_compile_definitions(bitdiff_nccl PRIVATE USE_C10D_NCCL)
-target_link_libraries(bitdiff_nccl PRIVATE bitdiff_options LibTorch::LibTorch "${LIBTORCH_CUDA}" "${LIBTORCH_C10_CUDA}")
+target_link_libraries(bitdiff_nccl PRIVATE bitdiff_options LibTorch::LibTorch ${cuda_parts})
 list(APPEND CMAKE_BUILD_RPATH "$<TARGET_FILE_DIR:bitdiff_nccl>")

@@ -12,7 +12,7 @@ readonly hosts=(bitdiff-a bitdiff-b) network=10.77.0 cable=bitdiff0
 wire=
 
 main() {
-  if (($# < 4)) || [[ "$3" != -- ]]; then
+  if (($# < 4)) || [[ ! "$2" =~ ^[0-9.]+$ || "$3" != -- ]]; then
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
     exit 2
   fi

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <iomanip>
 #include <iostream>
 #include <memory>
@@ -101,23 +102,39 @@ Shard shard_of(const Flags& flags, const Group& group) {
   return {shard.index - 1, shard.count};
 }
 
+/// Several processes meet after every chunk, so that none waits long for the others.
+void compute(FeatureChunks& chunks, int64_t images, const Shard& shard, Group& group,
+             const std::function<void(int64_t)>& show) {
+  if (group.size() == 1) return chunks.compute(shard, show);
+  const int64_t count = (images + FeatureChunks::kChunk - 1) / FeatureChunks::kChunk;
+  const int64_t rounds = (count + shard.count - 1) / shard.count;
+  for (int64_t round = 0; round < rounds; ++round) {
+    chunks.compute({round * shard.count + shard.index, rounds * shard.count}, show);
+    group.barrier();
+  }
+}
+
 /// All features, or nothing while other shards have work to do and in all processes but the first.
 std::optional<Output> features_of(const std::string& what, const ImageSet& images,
                                   const FeatureExtractor& extractor, const fs::path& folder,
                                   const Shard& shard, Group& group) {
   FeatureChunks chunks(images, extractor, folder);
-  if (const auto missing = chunks.missing(shard); missing > 0) {
+  {
+    const auto missing = chunks.missing(shard);
     std::optional<Progress> progress;
-    if (group.first()) progress.emplace(what, 0, missing, "images", 1);
+    if (missing > 0 && group.first()) progress.emplace(what, 0, missing, "images", 1);
     int64_t done = 0;
-    chunks.compute(shard, [&](int64_t count) {
+    compute(chunks, images.count, shard, group, [&](int64_t count) {
       done += count;
       if (progress) progress->show(done, extractor.name());
     });
   }
-  group.barrier();
   if (!group.first()) return {};
   if (const auto missing = chunks.missing(); missing > 0) {
+    if (group.size() > 1) {
+      throw StorageError(folder.string(), ": ", missing, " images that other processes computed ",
+                         "are not here; expected a folder that all machines share");
+    }
     std::cerr << what << ": " << missing << " images are left to the other shards\n";
     return {};
   }

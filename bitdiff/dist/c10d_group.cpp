@@ -12,6 +12,12 @@
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
 namespace bitdiff {
+
+std::string first_line(const c10::Error& error) {
+  const std::string all = error.what_without_backtrace();
+  return all.substr(0, all.find('\n'));
+}
+
 namespace {
 
 /// What c10d throws, in our words.
@@ -20,8 +26,8 @@ auto attempt(const char* what, const Call& call) {
   try {
     return call();
   } catch (const c10::Error& error) {
-    throw DistributedError("c10d failed to ", what, ": ", error.what_without_backtrace(),
-                           "; another process may have ended");
+    throw DistributedError("c10d failed to ", what, ": ", first_line(error),
+                           "; another process may have ended: see what it said");
   }
 }
 
@@ -65,10 +71,14 @@ C10dGroup::C10dGroup(c10::intrusive_ptr<c10d::Backend> backend, at::Device devic
       device_(device) {}
 
 C10dGroup::~C10dGroup() {
-  if (std::uncaught_exceptions() == 0) {
-    backend_->shutdown();
-  } else {
-    backend_->abort();
+  try {
+    if (std::uncaught_exceptions() == 0) {
+      backend_->shutdown();
+    } else {
+      backend_->abort();
+    }
+  } catch (const std::exception&) {
+    // All work is done, or its failure is on its way to be told.
   }
 }
 

@@ -1,20 +1,26 @@
 #include "bitdiff/dist/c10d_store.h"
 
-#include <algorithm>
 #include <arpa/inet.h>
-#include <array>
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <netinet/in.h>
+#include <optional>
 #include <string_view>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/util/Exception.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include "bitdiff/dist/c10d_group.h"
 
 namespace bitdiff {
 namespace {
@@ -62,8 +68,8 @@ StorePtr open_store(const std::string& host, const c10d::TCPStoreOptions& option
   try {
     return c10::make_intrusive<c10d::TCPStore>(host, options);
   } catch (const c10::Error& error) {
-    throw DistributedError("cannot reach the store at ", host, ":", options.port, ": ",
-                           error.what_without_backtrace());
+    throw DistributedError("cannot reach the first process at ", host, ":", options.port, ": ",
+                           first_line(error), "; MASTER_ADDR names another address of its machine");
   }
 }
 
@@ -85,29 +91,51 @@ std::string variable(const char* name) {
   return value;
 }
 
-bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+uint16_t port_of_torchrun() {
+  const auto text = variable("MASTER_PORT");
+  uint16_t port = 0;
+  const auto* const end = text.data() + text.size();
+  if (const auto read = std::from_chars(text.data(), end, port); read.ptr != end || port == 0) {
+    throw DistributedError("torchrun: MASTER_PORT: expected a port in 1..65535, found ", text);
+  }
+  return port;
 }
 
-using HostName = std::array<char, 256>;
+bool is_loopback(std::string_view host) { return host == "localhost" || host.starts_with("127."); }
 
-HostName host_name() {
-  HostName name{};
-  ::gethostname(name.data(), name.size() - 1);
+/// A line as a row of bytes, and back.
+constexpr size_t kMostBytes = 512;
+
+Tensor row_of(const std::string& line) {
+  const auto row = at::zeros({1, static_cast<int64_t>(kMostBytes)}, at::kByte);
+  line.copy(static_cast<char*>(row.mutable_data_ptr()), kMostBytes - 1);
+  return row;
+}
+
+std::string line_of(const Tensor& row) { return static_cast<const char*>(row.const_data_ptr()); }
+
+/// Equal for processes that reach each other at the loopback address: the machine, by the number of
+/// its start, and the network that it lets this process see.
+std::string place_of_this_process() {
+  std::string boot;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
+  std::error_code none;
+  return boot + " " + std::filesystem::read_symlink("/proc/self/ns/net", none).string();
+}
+
+/// Where other machines reach this one.
+std::string address_of_this_machine() {
+  if (const char* const told = std::getenv("MASTER_ADDR"); told && *told) return told;
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
   return name;
-}
-
-Tensor bytes_of(const HostName& name) {
-  const auto bytes = at::zeros({1, static_cast<int64_t>(name.size())}, at::kByte);
-  std::copy(name.begin(), name.end(), static_cast<char*>(bytes.mutable_data_ptr()));
-  return bytes;
 }
 
 }  // namespace
 
 StorePtr store_of_torchrun(const Launch& launch) {
   const auto host = variable("MASTER_ADDR");
-  const auto port = static_cast<uint16_t>(std::stoi(variable("MASTER_PORT")));
+  const auto port = port_of_torchrun();
   const char* const agent = std::getenv("TORCHELASTIC_USE_AGENT_STORE");
   std::optional<BoundSocket> own;
   if (launch.rank == 0 && !(agent && std::string_view(agent) == "True")) {
@@ -120,25 +148,21 @@ StorePtr store_of_torchrun(const Launch& launch) {
 }
 
 StorePtr store_beside(Group& group) {
-  const auto mine = bytes_of(host_name());
-  const auto names = group.gather_rows(mine);
+  const auto place = row_of(place_of_this_process());
+  const auto places = group.gather_rows(place);
   std::optional<BoundSocket> own;
   const auto port = at::zeros({}, at::kLong);
-  const auto host = mine.clone();
+  const auto host = at::zeros_like(place);
   if (group.first()) {
-    const bool one_machine = names.eq(mine).all().item<bool>();
-    if (one_machine) {
-      HostName loopback{};
-      std::string_view(kLoopback).copy(loopback.data(), loopback.size() - 1);
-      host.copy_(bytes_of(loopback));
-    }
+    const bool one_machine = places.eq(place).all().item<bool>();
+    host.copy_(row_of(one_machine ? kLoopback : address_of_this_machine()));
     own.emplace(0, one_machine);
     port.fill_(own->port());
   }
   group.broadcast(host);
   group.broadcast(port);
-  return open_store(static_cast<const char*>(host.const_data_ptr()),
-                    static_cast<uint16_t>(port.item<int64_t>()), own ? &*own : nullptr);
+  return open_store(line_of(host), static_cast<uint16_t>(port.item<int64_t>()),
+                    own ? &*own : nullptr);
 }
 
 }  // namespace bitdiff

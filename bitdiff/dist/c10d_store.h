@@ -20,7 +20,8 @@ namespace bitdiff {
 c10::intrusive_ptr<c10d::Store> store_of_torchrun(const Launch& launch);
 
 /// One for the processes of `group`, kept by the first. It is reached from this machine alone where
-/// all of them are on it. Throws DistributedError.
+/// all of them are on it; from others at MASTER_ADDR, or the machine's name where that is not set.
+/// Throws DistributedError.
 c10::intrusive_ptr<c10d::Store> store_beside(Group& group);
 
 }  // namespace bitdiff

@@ -36,7 +36,8 @@ std::unique_ptr<Group> join_group(at::Device device) {
   if (launch.by == Launcher::kTorchrun) {
     throw DistributedError("torchrun started ", launch.size,
                            " processes, but on CPUs they talk through MPI; start them with mpirun ",
-                           "-n ", launch.size, " bitdiff ..., or compute with --device cuda");
+                           "-n ", launch.size,
+                           " bitdiff ..., or where the command takes it use --device cuda");
   }
   return join_mpi(launch);
 }

@@ -15,6 +15,11 @@ std::optional<int64_t> number_of(const char* variable) {
 }  // namespace
 
 Launch launch_of_environment() {
+  // First, for one torchrun a machine is what srun and mpirun are often told to start.
+  if (std::getenv("TORCHELASTIC_RUN_ID")) {
+    return {Launcher::kTorchrun, number_of("RANK").value_or(0), number_of("WORLD_SIZE").value_or(1),
+            number_of("LOCAL_RANK").value_or(0)};
+  }
   if (const auto size = number_of("OMPI_COMM_WORLD_SIZE")) {
     return {Launcher::kMpi, number_of("OMPI_COMM_WORLD_RANK").value_or(0), *size,
             number_of("OMPI_COMM_WORLD_LOCAL_RANK").value_or(0)};
@@ -26,10 +31,6 @@ Launch launch_of_environment() {
   }
   if (const auto rank = number_of("PMIX_RANK")) {
     return {Launcher::kMpi, *rank, number_of("SLURM_NTASKS").value_or(0), on_slurm.value_or(0)};
-  }
-  if (std::getenv("TORCHELASTIC_RUN_ID")) {
-    return {Launcher::kTorchrun, number_of("RANK").value_or(0), number_of("WORLD_SIZE").value_or(1),
-            number_of("LOCAL_RANK").value_or(0)};
   }
   return {};
 }

@@ -18,10 +18,9 @@ struct Launch {
   int64_t local_rank = 0;  ///< Among those on this machine.
 };
 
-/// Looks at OMPI_COMM_WORLD_* (Open MPI's mpirun), PMI_* and MPI_LOCALRANKID (MPICH, Intel MPI,
-/// srun
-/// --mpi=pmi2), PMIX_RANK (srun --mpi=pmix) with SLURM_NTASKS and SLURM_LOCALID and, for torchrun,
-/// TORCHELASTIC_RUN_ID with RANK, WORLD_SIZE and LOCAL_RANK.
+/// Looks, for torchrun, at TORCHELASTIC_RUN_ID with RANK, WORLD_SIZE and LOCAL_RANK, then at
+/// OMPI_COMM_WORLD_* (Open MPI's mpirun), PMI_* and MPI_LOCALRANKID (MPICH, Intel MPI, srun
+/// --mpi=pmi2), PMIX_RANK (srun --mpi=pmix) with SLURM_NTASKS and SLURM_LOCALID.
 Launch launch_of_environment();
 
 }  // namespace bitdiff

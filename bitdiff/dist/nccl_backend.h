@@ -12,9 +12,9 @@ class Store;
 namespace bitdiff::nccl {
 
 /// Changes when Entry does.
-inline constexpr const char* kEntry = "bitdiff_nccl_backend_1";
-/// The NCCL backend of process `rank` of `size`, which meet in `store`. Throws c10::Error.
-using Entry = c10::intrusive_ptr<c10d::Backend> (*)(const c10::intrusive_ptr<c10d::Store>& store,
-                                                    int rank, int size);
+inline constexpr const char* kEntry = "bitdiff_nccl_backend_2";
+/// Makes the NCCL backend of process `rank` of `size`, which meet in `store`. Throws c10::Error.
+using Entry = void (*)(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
+                       c10::intrusive_ptr<c10d::Backend>& backend);
 
 }  // namespace bitdiff::nccl

@@ -1,6 +1,10 @@
 #include "bitdiff/dist/nccl_group.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <dlfcn.h>
+#include <string>
+#include <unistd.h>
 #include <utility>
 
 #include <c10/util/Exception.h>
@@ -26,10 +30,30 @@ nccl::Entry open_nccl() {
   return entry;
 }
 
+/// The GPU as all processes know it, for those who see different ones count them differently.
+std::string name_of(at::Device device) {
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  return bitdiff::str(device, " of ", host,
+                      visible ? str(" (CUDA_VISIBLE_DEVICES=", visible, ")") : "");
+}
+
+/// NCCL would refuse two processes on one GPU in words of its own.
+void check_own_gpu(c10d::Store& store, int rank, int size, at::Device device) {
+  const auto own = name_of(device);
+  store.set(str("gpu/", rank), own);
+  for (int other = 0; other < size; ++other) {
+    if (other == rank || store.get_to_str(str("gpu/", other)) != own) continue;
+    throw DistributedError("processes ", std::min(rank, other), " and ", std::max(rank, other),
+                           " both compute on ", own, "; expected a GPU for each: start as many ",
+                           "processes as there are GPUs, with --device cuda");
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Group> join_nccl(const Launch& launch, at::Device device) {
-  const auto make_backend = open_nccl();
   std::unique_ptr<Group> mpi;
   if (launch.by == Launcher::kMpi) {
     mpi = join_mpi(launch);
@@ -38,13 +62,19 @@ std::unique_ptr<Group> join_nccl(const Launch& launch, at::Device device) {
   const auto rank = static_cast<int>(mpi ? mpi->rank() : launch.rank);
   const auto size = static_cast<int>(mpi ? mpi->size() : launch.size);
   const auto store = mpi ? store_beside(*mpi) : store_of_torchrun(launch);
+  // Rows are sent one by one on purpose.
+  ::setenv("TORCH_NCCL_SHOW_EAGER_INIT_P2P_SERIALIZATION_WARNING", "0", /*overwrite=*/0);
   try {
-    auto backend = make_backend(store, rank, size);
+    check_own_gpu(*store, rank, size, device);
+    const auto make_backend = open_nccl();
+    c10::intrusive_ptr<c10d::Backend> backend;
+    make_backend(store, rank, size, backend);
+    auto group = std::make_unique<C10dGroup>(backend, device, std::move(mpi));
     backend->eagerConnectSingleDevice(device);
-    return std::make_unique<C10dGroup>(std::move(backend), device, std::move(mpi));
+    return group;
   } catch (const c10::Error& error) {
-    throw DistributedError("NCCL failed to start on ", device, ": ",
-                           error.what_without_backtrace());
+    throw DistributedError("NCCL failed to start on ", device, ": ", first_line(error),
+                           "; NCCL_DEBUG=INFO shows more");
   }
 }
 

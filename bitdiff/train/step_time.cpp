@@ -12,6 +12,8 @@ constexpr double kFloatBytes = 4;
 /// reads it, the weight and two moments and writes three of them, the average reads two and writes
 /// one.
 constexpr double kPasses = 11;
+/// The loss and whether to stop, which the processors add up after the gradients.
+constexpr double kLossBytes = 16;
 
 }  // namespace
 
@@ -35,9 +37,10 @@ StepTime step_time(const Cluster& cluster, const Load& load) {
 
   const double buckets = std::ceil(bytes / cluster.bucket);
   const double one = all_reduce_time(cluster, bytes / buckets);
-  time.all_reduce = buckets * one;
+  const double loss = all_reduce_time(cluster, kLossBytes);
+  time.all_reduce = buckets * one + loss;
   const double hiding = time.backward / static_cast<double>(load.accumulate);
-  time.exposed = one + std::max(time.all_reduce - one - hiding, 0.0);
+  time.exposed = one + std::max((buckets - 1) * one - hiding, 0.0) + loss;
   return time;
 }
 

@@ -29,7 +29,7 @@ struct Load {
 struct StepTime {
   double forward = 0;
   double backward = 0;
-  double all_reduce = 0;  ///< All buckets one after the other.
+  double all_reduce = 0;  ///< All buckets one after the other, and the loss.
   double optimizer = 0;   ///< Adam and the average: memory read and written once.
   double exposed = 0;     ///< What of all_reduce backward does not hide.
 
@@ -43,7 +43,7 @@ struct StepTime {
 double all_reduce_time(const Cluster& cluster, double bytes);
 
 /// Backward hides all buckets but the last, which is full only when it is over; of an accumulated
-/// gradient only the last piece's backward does.
+/// gradient only the last piece's backward does. Nothing hides the sum of the loss.
 StepTime step_time(const Cluster& cluster, const Load& load);
 
 /// Examples a second of all processors, as a share of N times those of one.

@@ -83,6 +83,14 @@ TEST(StoreOfTorchrun, IsTorchrunsOwnAndNewAfterARestart) {
   EXPECT_FALSE(is_there("1"));
 }
 
+TEST(StoreOfTorchrun, RefusesWhatIsNoPort) {
+  for (const std::string port : {"abc", "70000", "0", "80x"}) {
+    const LaunchVariables variables({{"MASTER_ADDR", "localhost"}, {"MASTER_PORT", port}});
+    const auto said = refusal(ErrorKind::kDistributed, [] { store_of_torchrun(kSecond); });
+    EXPECT_NE(said.find("MASTER_PORT: expected a port"), std::string::npos) << said;
+  }
+}
+
 TEST(StoreOfTorchrun, NamesTheVariableThatIsMissing) {
   const LaunchVariables none({});
   EXPECT_NE(refusal(ErrorKind::kDistributed, [] { store_of_torchrun(kFirst); }).find("MASTER_ADDR"),

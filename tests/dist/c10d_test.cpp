@@ -38,7 +38,8 @@ class Later final : public c10d::Work {
 /// Takes what NCCL takes: one tensor on its device, which is here the CPU.
 class StoreBackend final : public c10d::Backend {
  public:
-  StoreBackend(StorePtr store, int rank, int size) : Backend(rank, size), store_(store) {}
+  StoreBackend(StorePtr store, int rank, int size)
+      : Backend(rank, size), store_(std::move(store)) {}
 
   WorkPtr allreduce(std::vector<Tensor>& tensors, const c10d::AllreduceOptions&) override {
     const auto tensor = only(tensors);
@@ -207,7 +208,9 @@ TEST(C10dGroup, SaysWhatItDidWhenAnotherIsMissing) {
     group.sum(at::ones({2}));
     FAIL() << "it summed with nobody";
   } catch (const DistributedError& error) {
-    EXPECT_EQ(std::string(error.what()).find("c10d failed to sum: "), 0) << error.what();
+    const std::string said = error.what();
+    EXPECT_EQ(said.find("c10d failed to sum: "), 0) << said;
+    EXPECT_EQ(said.find('\n'), std::string::npos) << said;
   }
 }
 

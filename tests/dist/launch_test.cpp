@@ -1,11 +1,14 @@
 #include "bitdiff/dist/launch.h"
 
+#include <cstdlib>
 #include <string>
+#include <unistd.h>
 
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "bitdiff/base/device.h"
+#include "bitdiff/base/error.h"
 #include "bitdiff/dist/c10d_store.h"
 #include "bitdiff/dist/group.h"
 #include "tests/support/launch_variables.h"
@@ -43,6 +46,16 @@ TEST(Launch, KnowsWhatEachLauncherTells) {
       {Launcher::kTorchrun, 3, 4, 1});
 }
 
+TEST(Launch, TorchrunStartedByAnotherLauncherIsTheOneThatCounts) {
+  expect_launch({{"PMI_SIZE", "1"},
+                 {"PMI_RANK", "0"},
+                 {"TORCHELASTIC_RUN_ID", "x"},
+                 {"RANK", "3"},
+                 {"WORLD_SIZE", "8"},
+                 {"LOCAL_RANK", "3"}},
+                {Launcher::kTorchrun, 3, 8, 3});
+}
+
 TEST(Launch, ABatchJobsVariablesAreNoLauncher) {
   expect_launch({{"SLURM_NTASKS", "8"}, {"RANK", "1"}, {"WORLD_SIZE", "2"}}, {});
 }
@@ -58,10 +71,12 @@ TEST(JoinGroup, IsAloneWithoutALauncherAndRefusesTorchrunOnCpus) {
             std::string::npos);
 }
 
-TEST(JoinGroup, SaysWhatNcclLacksWithoutAGpu) {
-  if (at::detail::getCUDAHooks().deviceCount() > 0) GTEST_SKIP() << "there is a GPU";
+/// What the second of two processes that torchrun starts for GPUs says, where the first has said
+/// that it computes on `first_gpu`.
+std::string refusal_on_gpus(const std::string& first_gpu) {
   GroupOfOne group;
   const auto agent = store_beside(group);
+  agent->set("bitdiff/0/gpu/0", first_gpu);
   const auto port = dynamic_cast<const c10d::TCPStore&>(*agent).getPort();
   const LaunchVariables torchrun({{"TORCHELASTIC_RUN_ID", "x"},
                                   {"TORCHELASTIC_USE_AGENT_STORE", "True"},
@@ -69,8 +84,31 @@ TEST(JoinGroup, SaysWhatNcclLacksWithoutAGpu) {
                                   {"WORLD_SIZE", "2"},
                                   {"MASTER_ADDR", "localhost"},
                                   {"MASTER_PORT", std::to_string(port)}});
-  const auto said = refusal(ErrorKind::kDistributed, [] { join_group(at::Device(at::kCUDA, 0)); });
-  EXPECT_NE(said.find("NCCL"), std::string::npos) << said;
+  return refusal(ErrorKind::kDistributed, [] { join_group(at::Device(at::kCUDA, 0)); });
+}
+
+TEST(JoinGroup, SaysWhatNcclLacksWithoutAGpu) {
+  std::string why;
+  try {
+    open_device("cuda");
+    GTEST_SKIP() << "there is a GPU, and the first process would be waited for";
+  } catch (const UsageError& error) {
+    why = error.what();
+  }
+  // Where the CUDA of LibTorch can be loaded, c10d is asked; else its library cannot be opened.
+  const bool asked = BITDIFF_HAS_NCCL && why.find("no NVIDIA driver") != std::string::npos;
+  const auto said = refusal_on_gpus("another");
+  EXPECT_NE(said.find(asked ? "no GPUs found" : "through NCCL, but lib"), std::string::npos)
+      << said;
+  EXPECT_EQ(said.find('\n'), std::string::npos) << said;
+}
+
+TEST(JoinGroup, RefusesTwoProcessesOnOneGpu) {
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  ::unsetenv("CUDA_VISIBLE_DEVICES");
+  const auto said = refusal_on_gpus(str("cuda:0 of ", host));
+  EXPECT_EQ(said.find("processes 0 and 1 both compute on cuda:0 of "), 0) << said;
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 // Run by two processes at once, each of which makes all of these calls.
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/distributed/c10d/Store.hpp>
 
+#include "bitdiff/dist/c10d_store.h"
 #include "bitdiff/dist/gradient_sum.h"
 #include "bitdiff/dist/group.h"
 
@@ -63,6 +66,13 @@ TEST(MpiGroup, GathersRowsInTheOrderOfRanks) {
   if (group()->first()) {
     EXPECT_TRUE(lonely.equal(all));
   }
+}
+
+TEST(MpiGroup, HasAStoreOfC10dBesideIt) {
+  const auto store = store_beside(*group());
+  store->set(std::to_string(group()->rank()), "here");
+  EXPECT_EQ(store->get_to_str(std::to_string(1 - group()->rank())), "here");
+  group()->barrier();  // Or the first would close it while the other reads.
 }
 
 TEST(MpiGroup, MeetsAtABarrier) { group()->barrier(); }
