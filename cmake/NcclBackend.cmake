@@ -9,7 +9,7 @@ if(BITDIFF_HAS_CUDA_KERNELS)
     HINTS "${LibTorch_FOLDER}/../nvidia/nccl/include" ${CUDAToolkit_INCLUDE_DIRS})
   set(cuda_parts "${LibTorch_FOLDER}/lib/libtorch_cuda.so" "${LibTorch_FOLDER}/lib/libc10_cuda.so")
   list(GET cuda_parts 0 libtorch_cuda)
-  if(CUDAToolkit_FOUND AND NCCL_INCLUDE_DIR AND EXISTS "${libtorch_cuda}")
+  if(CUDAToolkit_FOUND AND NCCL_INCLUDE_DIR AND EXISTS "${libtorch_cuda}" AND EXISTS "${LibTorch_FOLDER}/version.py")
     # LibTorch's headers are for the CUDA that it was built with.
     file(STRINGS "${LibTorch_FOLDER}/version.py" cuda_of_libtorch REGEX "^cuda.*= '${CUDAToolkit_VERSION_MAJOR}\\.")
     if(cuda_of_libtorch)

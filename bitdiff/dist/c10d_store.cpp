@@ -107,7 +107,7 @@ bool is_loopback(std::string_view host) { return host == "localhost" || host.sta
 constexpr size_t kMostBytes = 512;
 
 Tensor row_of(const std::string& line) {
-  const auto row = at::zeros({1, static_cast<int64_t>(kMostBytes)}, at::kByte);
+  auto row = at::zeros({1, static_cast<int64_t>(kMostBytes)}, at::kByte);
   line.copy(static_cast<char*>(row.mutable_data_ptr()), kMostBytes - 1);
   return row;
 }
