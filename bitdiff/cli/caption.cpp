@@ -92,6 +92,17 @@ Images images_of_split(const Flags& flags, const std::filesystem::path& checkpoi
   return images;
 }
 
+/// Refuses several captions where they would be the same one.
+void check_several(const Flags& flags, const Model& model, const DrawOptions& options) {
+  const int64_t several = std::max(flags.num, flags.consensus);
+  if (several == 1 || !model.next_token) return;
+  if (options.decode.method != DecodeMethod::kSample) {
+    throw UsageError(flags.num > 1 ? "--num " : "--consensus ", several,
+                     ": expected decode.method = sample, for the most likely caption is one; ",
+                     "add --set decode.method=sample");
+  }
+}
+
 /// Caption k of image i is sample i of seed + k. The processes of a group share the work; the first
 /// has the captions.
 std::vector<std::vector<std::string>> describe(Group& group, const Model& model,
@@ -171,6 +182,7 @@ int caption(const Flags& flags) {
   }
   const auto images = flags.split ? images_of_split(flags, folder, model.data)
                                   : images_of_files(flags.images, model.data);
+  check_several(flags, model, options);
   const auto group = join_group(model.parameters.device());
   auto captions = describe(*group, model, options, images, std::max(flags.num, flags.consensus));
   if (!group->first()) return 0;

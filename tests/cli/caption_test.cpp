@@ -115,6 +115,12 @@ TEST_F(CaptionProgram, OfAnAutoregressiveModelTakesNoSteps) {
   }
   EXPECT_EQ(run(caption + "--steps 5"), 2);
   EXPECT_EQ(run(caption + "--set sample.steps=5"), 2);
+  // Nothing is drawn where the most likely is taken: several would be the same one.
+  for (const std::string several : {"--num 2", "--consensus 2"}) {
+    EXPECT_EQ(run(caption + several + " --set decode.method=beam"), 2);
+    expect_contains(said_, several + ": expected decode.method = sample");
+    EXPECT_EQ(run(caption + several + " --set decode.method=sample"), 0) << said_;
+  }
   EXPECT_EQ(run(str("eval bits ", path("run"))), 2);
   EXPECT_EQ(run(str("eval loss ", path("run"))), 2);
   EXPECT_EQ(std::count(said_.begin(), said_.end(), '\n'), 1) << said_;
