@@ -86,7 +86,7 @@ STUDIES = {
                        paper="FID, L2 / logistic / softmax: one-hot 46.32 / 26.82 / 29.49, uint8 3.48 / 3.53, "
                              "gray 3.86 / 3.71, rand 6.93 / 49.29; continuous 3.14"),
     "td": Study("Asymmetric time intervals (Fig. 6)",
-                tuple(Cell(f"{s} steps", f"{d:g}", UINT8, steps(s) + td(d)) for s in (10,) for d in (0, 0.1, 0.2, 0.5)),
+                tuple(Cell(f"{s} steps", f"{d:g}", UINT8, steps(s) + td(d)) for s in (10, 20, 50) for d in (0, 0.1, 0.2, 0.5)),
                 3, axis="td", paper="at 100 steps a nonzero td is a large gain; the best td shrinks to 0 at 400"),
     "solvers": Study("Solvers (Tables 7, 8)",
                      tuple(Cell(s, str(n), UINT8, steps(n) + (f"sample.solver={s}",))
