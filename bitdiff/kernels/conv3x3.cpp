@@ -3,6 +3,7 @@
 #include <ATen/ops/conv2d.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "bitdiff/base/autocast.h"
 #include "bitdiff/kernels/conv3x3_cpu.h"
 
 namespace bitdiff::kernels {
@@ -32,6 +33,13 @@ class Conv : public torch::autograd::Function<Conv> {
   }
 };
 
+/// Whether autocast asks for bfloat16 where only LibTorch has it: slower than float32 of ours, and
+/// with weights' gradients that are a few percent off, for they are summed in bfloat16.
+bool asks_for_emulation(const Tensor& x) {
+  return has_vectors() && !has_tiles() && x.is_cpu() && products_now() == Products::kBfloat16 &&
+         at::autocast::get_autocast_dtype(at::kCPU) == at::kBFloat16;
+}
+
 }  // namespace
 
 Tensor conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias) {
@@ -39,6 +47,10 @@ Tensor conv3x3(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                   weight.size(2) == 3 && weight.size(3) == 3 && bias.size(0) == weight.size(0),
               "conv3x3: expected [B, K, H, W], [N, K, 3, 3] and [N], got ", x.sizes(),
               weight.sizes(), bias.sizes());
+  if (asks_for_emulation(x)) {
+    const Autocast in_float32(false, at::kCPU);
+    return conv3x3(x.to(at::kFloat), weight, bias).to(at::kBFloat16);
+  }
   if (!cpu::fits_conv3x3(x) || !cpu::fits_conv3x3_weight(weight))
     return for_vectors(reference::conv3x3(x, weight, bias), x);
   return Conv::apply(x, weight, bias);
