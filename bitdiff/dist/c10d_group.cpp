@@ -45,7 +45,8 @@ void wait_for(const c10::intrusive_ptr<c10d::Work>& work, const char* what) {
 class C10dSum final : public PendingSum {
  public:
   C10dSum(const Tensor& own, Tensor sum, at::Device device, c10d::Backend& backend)
-      : sum_(std::move(sum)), there_(sum_.device() == device ? sum_ : sum_.to(device)) {
+      : sum_(std::move(sum)),
+        there_(sum_.device() == device ? sum_ : at::empty_like(sum_, device)) {
     there_.copy_(own);
     std::vector<Tensor> tensors = {flat(there_)};
     work_ = attempt("sum", [&] { return backend.allreduce(tensors); });

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <netinet/in.h>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -64,15 +65,6 @@ class BoundSocket {
   uint16_t port_ = 0;
 };
 
-StorePtr open_store(const std::string& host, const c10d::TCPStoreOptions& options) {
-  try {
-    return c10::make_intrusive<c10d::TCPStore>(host, options);
-  } catch (const c10::Error& error) {
-    throw DistributedError("cannot reach the first process at ", host, ":", options.port, ": ",
-                           first_line(error), "; MASTER_ADDR names another address of its machine");
-  }
-}
-
 /// The store at a port of `host`, which this process keeps where it has a socket for it.
 StorePtr open_store(const std::string& host, uint16_t port, BoundSocket* own) {
   c10d::TCPStoreOptions options;
@@ -81,7 +73,12 @@ StorePtr open_store(const std::string& host, uint16_t port, BoundSocket* own) {
   options.waitWorkers = false;
   options.timeout = kPatience;
   if (own) options.masterListenFd = own->release();
-  return open_store(host, options);
+  try {
+    return c10::make_intrusive<c10d::TCPStore>(host, options);
+  } catch (const c10::Error& error) {
+    throw DistributedError("cannot reach the first process at ", host, ":", port, ": ",
+                           first_line(error), "; MASTER_ADDR names another address of its machine");
+  }
 }
 
 std::string variable(const char* name) {

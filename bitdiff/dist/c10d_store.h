@@ -1,8 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include <c10/util/intrusive_ptr.h>
 
 #include "bitdiff/dist/group.h"

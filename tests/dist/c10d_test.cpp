@@ -14,7 +14,7 @@
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
 
 #include "bitdiff/dist/c10d_group.h"
-#include "bitdiff/dist/gradient_sum.h"
+#include "tests/dist/gradient_sum_case.h"
 
 namespace bitdiff {
 namespace {
@@ -166,23 +166,7 @@ TEST(C10dGroup, GathersRowsInTheOrderOfRanks) {
 }
 
 TEST(C10dGroup, SumsGradientsWhileBackwardRuns) {
-  together(2, [](Group& group) {
-    std::vector<Tensor> parameters;
-    for (int i = 0; i < 4; ++i) parameters.push_back(at::ones({30, 30}).requires_grad_());
-    GradientSum sum(group, parameters, /*bucket_bytes=*/5'000);
-    EXPECT_EQ(sum.buckets(), 4);
-    for (int step = 1; step <= 3; ++step) {
-      auto loss = at::zeros({});
-      for (const auto& p : parameters) loss = loss + (p * p).sum() * step * (group.rank() + 1);
-      sum.begin();
-      loss.backward();
-      sum.finish();
-      for (const auto& p : parameters) {
-        EXPECT_TRUE(p.grad().equal(at::full({30, 30}, 6.0f * static_cast<float>(step))));
-        p.mutable_grad().reset();
-      }
-    }
-  });
+  together(2, [](Group& group) { expect_summed_gradients(group, 30); });
 }
 
 TEST(C10dGroup, LeavesTheOthersInOrderOrAtOnce) {

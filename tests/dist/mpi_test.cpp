@@ -9,8 +9,8 @@
 #include <torch/csrc/distributed/c10d/Store.hpp>
 
 #include "bitdiff/dist/c10d_store.h"
-#include "bitdiff/dist/gradient_sum.h"
 #include "bitdiff/dist/group.h"
+#include "tests/dist/gradient_sum_case.h"
 
 namespace bitdiff {
 namespace {
@@ -77,23 +77,7 @@ TEST(MpiGroup, HasAStoreOfC10dBesideIt) {
 
 TEST(MpiGroup, MeetsAtABarrier) { group()->barrier(); }
 
-TEST(MpiGroup, SumsGradientsWhileBackwardRuns) {
-  std::vector<Tensor> parameters;
-  for (int i = 0; i < 4; ++i) parameters.push_back(at::ones({300, 300}).requires_grad_());
-  GradientSum sum(*group(), parameters, /*bucket_bytes=*/500'000);
-  EXPECT_EQ(sum.buckets(), 4);
-  for (int step = 1; step <= 3; ++step) {
-    auto loss = at::zeros({});
-    for (const auto& p : parameters) loss = loss + (p * p).sum() * step * (group()->rank() + 1);
-    sum.begin();
-    loss.backward();
-    sum.finish();
-    for (const auto& p : parameters) {
-      EXPECT_TRUE(p.grad().equal(at::full({300, 300}, 6.0f * static_cast<float>(step))));
-      p.mutable_grad().reset();
-    }
-  }
-}
+TEST(MpiGroup, SumsGradientsWhileBackwardRuns) { expect_summed_gradients(*group(), 300); }
 
 }  // namespace
 }  // namespace bitdiff
