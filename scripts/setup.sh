@@ -84,6 +84,7 @@ install_packages() {
     fi
     as_root=(sudo -n "${as_root[@]}")
   fi
+  lock_cache  # apt-get does not wait for another set-up's.
   say "installing ${missing[*]}"
   log=$(mktemp)
   if ! { "${as_root[@]}" apt-get update -qq &&
@@ -146,7 +147,7 @@ fetch_python() {
   cp "$2" "$1/result/requirements.txt"
 }
 
-# One process at a time changes the cache; the lock ends with the process.
+# One process at a time installs packages or changes the cache; the lock ends with the process.
 lock_cache() {
   mkdir -p "$cache" || fail "cannot write to $cache. Set XDG_CACHE_HOME to a folder you can write to."
   exec 9>"$cache/lock"
