@@ -22,6 +22,7 @@ constexpr int64_t kChunk = 2048;   // Rows of x that one sum of a weight gradien
 constexpr int64_t kDepth = 128;    // Rows of these that are packed at a time,
 constexpr int64_t kOutputs = 512;  // so many columns of dy
 constexpr int64_t kInputs = 512;   // and of x: they stay in the second-level cache.
+constexpr int64_t kLength = 2048;  // Columns of a block's rows that do too.
 
 int64_t width_of(const Tensor& x) { return x.size(-1); }
 int64_t rows_of(const Tensor& x) { return width_of(x) == 0 ? 0 : x.numel() / width_of(x); }
@@ -56,20 +57,59 @@ int64_t columns_of_job(int64_t width, int64_t other_jobs) {
   return divide_up(panels, parts) * kPanel;
 }
 
-// Rows [first, first + rows) of x, further apart than in memory: rows a power of two apart would
-// share a few sets of the cache, and each panel of the weight reads them again.
+// Columns [first, first + count) of x, which meet as many rows of a packed weight.
+struct Columns {
+  const Tensor* x;
+  int64_t first;
+  int64_t count;
+};
+
+std::vector<Columns> columns_of(const std::vector<Tensor>& x) {
+  std::vector<Columns> columns;
+  for (const auto& part : x) {
+    for (int64_t first = 0; first < width_of(part); first += kLength)
+      columns.push_back({&part, first, std::min(kLength, width_of(part) - first)});
+  }
+  return columns;
+}
+
+// Some rows of these, further apart than in memory: rows a power of two apart would share a few
+// sets of the cache, and each panel of the weight reads them again.
 struct Spread {
-  Spread(const Tensor& x, int64_t first, int64_t rows)
-      : row(width_of(x) + kLanes), data(floats(rows * row)) {
-    const int64_t width = width_of(x);
-    const float* from = x.const_data_ptr<float>() + first * width;
+  Spread(const Columns& columns, int64_t first, int64_t rows)
+      : row(columns.count + kLanes), data(floats(rows * row)) {
+    const int64_t width = width_of(*columns.x);
+    const float* from = columns.x->const_data_ptr<float>() + first * width + columns.first;
     float* to = data.mutable_data_ptr<float>();
-    for (int64_t i = 0; i < rows; ++i) std::copy_n(from + i * width, width, to + i * row);
+    for (int64_t i = 0; i < rows; ++i) std::copy_n(from + i * width, columns.count, to + i * row);
   }
 
   int64_t row;
   Tensor data;
 };
+
+// y[rows, outputs] = x B, or y += x B, for a weight B whose rows were packed for one of `x` after
+// the other.
+void multiply(const std::vector<Columns>& x, const Tensor& packed, bool add, const Tensor& y,
+              int64_t first, int64_t rows) {
+  const int64_t outputs = width_of(y);
+  const float* b = packed.const_data_ptr<float>();
+  for (const auto& columns : x) {
+    const Spread spread(columns, first, rows);
+    multiply_packed({.a = spread.data.const_data_ptr<float>(),
+                     .a_row = spread.row,
+                     .b = b,
+                     .b_row = 0,
+                     .c = y.mutable_data_ptr<float>() + first * outputs,
+                     .c_row = outputs,
+                     .rows = rows,
+                     .columns = outputs,
+                     .depth = columns.count,
+                     .add = add});
+    add = true;
+    b += columns.count * outputs;
+  }
+}
 
 void multiply(const OuterProduct& p) {
   std::vector<float> a(kDepth * p.rows), b(kDepth * kPanel);
@@ -107,32 +147,18 @@ Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& 
   const int64_t outputs = shape.back() = weight.size(0);
   auto y = at::empty(shape, x[0].options());
   const auto packed = floats(weight.numel());
-  int64_t first_column = 0;
-  for (const auto& part : x) {
-    pack_transposed(weight.const_data_ptr<float>() + first_column, weight.size(1), width_of(part),
-                    outputs, packed.mutable_data_ptr<float>() + first_column * outputs);
-    first_column += width_of(part);
+  const auto columns = columns_of(x);
+  int64_t before = 0;
+  for (const auto& part : columns) {
+    pack_transposed(weight.const_data_ptr<float>() + before, weight.size(1), part.count, outputs,
+                    packed.mutable_data_ptr<float>() + before * outputs);
+    before += part.count;
   }
   for_each_block(rows_of(x[0]), kBlock, [&](int64_t first, int64_t rows) {
     float* to = y.mutable_data_ptr<float>() + first * outputs;
     for (int64_t row = 0; row < rows; ++row)
       std::copy_n(bias.const_data_ptr<float>(), outputs, to + row * outputs);
-    const float* b = packed.const_data_ptr<float>();
-    for (const auto& part : x) {
-      const int64_t width = width_of(part);
-      const Spread spread(part, first, rows);
-      multiply_packed({.a = spread.data.const_data_ptr<float>(),
-                       .a_row = spread.row,
-                       .b = b,
-                       .b_row = 0,
-                       .c = to,
-                       .c_row = outputs,
-                       .rows = rows,
-                       .columns = outputs,
-                       .depth = width,
-                       .add = true});
-      b += width * outputs;
-    }
+    multiply(columns, packed, true, y, first, rows);
   });
   return y;
 }
@@ -144,19 +170,14 @@ Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight, const Tenso
   const int64_t outputs = weight.size(0), width = width_of(part);
   auto dx = at::empty_like(part);
   const auto packed = floats(outputs * width);
-  pack(weight.const_data_ptr<float>() + first_column, weight.size(1), outputs, width,
-       packed.mutable_data_ptr<float>());
+  const std::vector<Tensor> gradient{dy};
+  const auto columns = columns_of(gradient);
+  for (const auto& some : columns) {
+    pack(weight.const_data_ptr<float>() + some.first * weight.size(1) + first_column,
+         weight.size(1), some.count, width, packed.mutable_data_ptr<float>() + some.first * width);
+  }
   for_each_block(rows_of(part), kBlock, [&](int64_t first, int64_t rows) {
-    const Spread spread(dy, first, rows);
-    multiply_packed({.a = spread.data.const_data_ptr<float>(),
-                     .a_row = spread.row,
-                     .b = packed.const_data_ptr<float>(),
-                     .b_row = 0,
-                     .c = dx.mutable_data_ptr<float>() + first * width,
-                     .c_row = width,
-                     .rows = rows,
-                     .columns = width,
-                     .depth = outputs});
+    multiply(columns, packed, false, dx, first, rows);
   });
   return dx;
 }

@@ -69,6 +69,13 @@ TEST(Linear, AWeightGradientOfManyBlocksEqualsTheReference) {
   at::set_num_threads(threads);
 }
 
+TEST(Linear, WidthsPastTheCacheEqualTheReference) {
+  at::manual_seed(0);
+  expect_equal(
+      linear, reference::linear,
+      {at::randn({40, 2080}), at::randn({40, 4096}), at::randn({2064, 6176}), at::randn({2064})});
+}
+
 TEST(Linear, FastTwinOfPixelsEqualsTheReference) {
   at::manual_seed(0);
   const auto image = [](int64_t channels) {
