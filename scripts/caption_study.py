@@ -144,7 +144,8 @@ def main():
     p.add_argument("--vocab", type=int, default=4096)
     p.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     p.add_argument("--bits-set", action="append", default=[], metavar="SECTION.KEY=VALUE")
-    p.add_argument("--bf16", action="store_true", help="in bfloat16, which is faster with AMX or AVX512-BF16: both trainings, and sampling bits")
+    p.add_argument("--bf16", action="store_true",
+                   help="in bfloat16, which is faster with AMX or AVX512-BF16: both trainings, and sampling bits")
     p.add_argument("--no-baseline", action="store_true")
     p.add_argument("--out", default="runs/captions")
     p.add_argument("--program", default=str(ROOT / "build/bitdiff"))
