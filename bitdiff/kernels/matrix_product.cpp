@@ -5,41 +5,48 @@
 namespace bitdiff::kernels {
 namespace {
 
-// Rows of B that one sum in registers covers. A long sum of short ones loses fewer digits, and the
-// rows' panel stays in the first-level cache.
-constexpr int64_t kDepth = 32;
+// Rows of B that one sum in registers covers: a long sum of short ones loses fewer digits.
+constexpr int64_t kSum = 32;
+
+// Rows of B that each block of C meets before the next does: they stay in the first-level cache,
+// and so does the block.
+constexpr int64_t kDepth = 128;
 
 // A block of C in registers: kRows x kVectors vectors. `a` and `c` are its corners.
 template <class Isa, int kRows, int kVectors, bool kTransposed>
 [[gnu::always_inline]] inline void multiply_block(const MatrixProduct& p, const float* a,
                                                   float* c) {
   using Vector = typename Isa::Vector;
-  Vector sum[kRows][kVectors] = {};
   const float* b = p.b;
-  for (int64_t k = 0; k < p.depth; ++k) {
-    Vector row[kVectors];
-    for (int j = 0; j < kVectors; ++j) load<Isa>(row[j], b + j * Isa::kLanes);
+  for (int64_t first = 0; first < p.depth; first += kSum) {
+    Vector sum[kRows][kVectors] = {};
+    const int64_t last = std::min(first + kSum, p.depth);
+    for (int64_t k = first; k < last; ++k) {
+      Vector row[kVectors];
+      for (int j = 0; j < kVectors; ++j) load<Isa>(row[j], b + j * Isa::kLanes);
+#pragma GCC unroll 6
+      for (int i = 0; i < kRows; ++i) {
+        const float factor = kTransposed ? a[i] : a[i * p.a_row];
+#pragma GCC unroll 4
+        for (int j = 0; j < kVectors; ++j) sum[i][j] += factor * row[j];
+      }
+      a += kTransposed ? p.a_row : 1;
+      b += p.b_row;
+    }
+    const bool add = p.add || first > 0;
 #pragma GCC unroll 6
     for (int i = 0; i < kRows; ++i) {
-      const float factor = kTransposed ? a[i] : a[i * p.a_row];
 #pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) sum[i][j] += factor * row[j];
-    }
-    a += kTransposed ? p.a_row : 1;
-    b += p.b_row;
-  }
-#pragma GCC unroll 6
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) {
-      float* to = c + i * p.c_row + j * Isa::kLanes;
-      // Last, so that what is summed in registers is short.
-      if (p.add) {
-        Vector before;
-        load<Isa>(before, to);
-        sum[i][j] += before;
+      for (int j = 0; j < kVectors; ++j) {
+        float* to = c + i * p.c_row + j * Isa::kLanes;
+        // Last, so that what is summed in registers is short.
+        if (add) {
+          Vector before;
+          load<Isa>(before, to);
+          sum[i][j] += before;
+        }
+        store<Isa>(to, sum[i][j]);
       }
-      store<Isa>(to, sum[i][j]);
     }
   }
 }
