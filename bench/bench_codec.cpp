@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -80,7 +79,7 @@ void bench_all(const char* title, int64_t rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int64_t rounds = argc > 1 ? std::atoll(argv[1]) : 15;
+  const int64_t rounds = argc > 1 ? std::stoll(argv[1]) : 15;
   bench_all("fresh memory", rounds);
   // From here on malloc keeps what is freed: without this the large outputs measure page faults.
   mallopt(M_MMAP_MAX, 0);

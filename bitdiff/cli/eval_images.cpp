@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -16,6 +15,7 @@
 #include "bitdiff/base/suggest.h"
 #include "bitdiff/cli/commands.h"
 #include "bitdiff/cli/image_source.h"
+#include "bitdiff/cli/number_pair.h"
 #include "bitdiff/cli/output_path.h"
 #include "bitdiff/cli/progress.h"
 #include "bitdiff/dist/group.h"
@@ -88,18 +88,14 @@ Shard shard_of(const Flags& flags, const Group& group) {
     return {group.rank(), group.size()};
   }
   if (flags.shard.empty()) return {};
-  Shard shard;
-  int used = 0;
-  const int found =
-      std::sscanf(flags.shard.c_str(), "%ld/%ld%n", &shard.index, &shard.count, &used);
-  if (found != 2 || used != static_cast<int>(flags.shard.size()) || shard.index < 1 ||
-      shard.index > shard.count) {
+  const auto shard = read_pair(flags.shard, '/');
+  if (!shard || shard->first < 1 || shard->first > shard->second) {
     throw UsageError("--shard ", flags.shard, ": expected I/N with 1 <= I <= N");
   }
   if (flags.work.empty()) {
     throw UsageError("--shard ", flags.shard, ": expected --work FOLDER, where shards meet");
   }
-  return {shard.index - 1, shard.count};
+  return {shard->first - 1, shard->second};
 }
 
 /// Several processes meet after every chunk, so that none waits long for the others.

@@ -12,6 +12,7 @@
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/cli/commands.h"
+#include "bitdiff/cli/number_pair.h"
 #include "bitdiff/cli/output_path.h"
 #include "bitdiff/cli/progress.h"
 #include "bitdiff/cli/sampling_flags.h"
@@ -39,14 +40,11 @@ std::pair<int64_t, int64_t> range_of(const Flags& flags) {
     throw UsageError("sample: expected either --num N or --indices A-B");
   }
   if (flags.num) return {0, *flags.num};
-  int64_t first = -1;
-  int64_t last = -1;
-  int used = 0;
-  const int found = std::sscanf(flags.indices.c_str(), "%ld-%ld%n", &first, &last, &used);
-  if (found != 2 || used != static_cast<int>(flags.indices.size()) || first < 0 || last < first) {
+  const auto range = read_pair(flags.indices, '-');
+  if (!range || range->second < range->first) {
     throw UsageError("--indices ", flags.indices, ": expected A-B with 0 <= A <= B");
   }
-  return {first, last + 1};
+  return {range->first, range->second + 1};
 }
 
 /// Refuses what cannot be written before hours are spent on it.

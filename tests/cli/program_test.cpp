@@ -119,6 +119,10 @@ TEST_F(Program, MistakesOnTheCommandLineExitWith2AndAHint) {
   EXPECT_EQ(run(train("run")), 2);
   expect_contains(said_, "--resume");
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --indices 1-2 --out ", path("s.npz"))), 2);
+  for (const char* range : {"2", "2-1", "-1-2", "1-2 ", "1-2x", "1-9223372036854775807"}) {
+    EXPECT_EQ(run(str("sample ", path("run"), " '--indices=", range, "' --out ", path("s.npz"))), 2)
+        << range;
+  }
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --out ", path("s.jpg"))), 2);
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --class 3 --out ", path("s.npz"))), 2);
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --class -2 --out ", path("s.npz"))), 2);
