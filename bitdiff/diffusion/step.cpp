@@ -28,12 +28,15 @@ Tensor multistep_x0(const Tensor& x0, const Tensor& x0_before, double gamma_befo
                     double gamma_now, double gamma_next) {
   const double h = lambda(gamma_next) - lambda(gamma_now);
   const double h_before = lambda(gamma_now) - lambda(gamma_before);
+  // No line through one point, and no middle of a step without end: x0 itself then.
+  if (!(h_before > 0) || !std::isfinite(h)) return x0;
   return x0 + h / (2 * h_before) * (x0 - x0_before);
 }
 
 Tensor heun_x0(const Tensor& x0_now, const Tensor& x0_next, double gamma_now, double gamma_next) {
   const double h = lambda(gamma_next) - lambda(gamma_now);
-  const double weight = -1 / std::expm1(-h) - 1 / h;
+  // Both terms go to infinity where h goes to 0, their sum to 1/2.
+  const double weight = std::abs(h) < 1e-5 ? 0.5 + h / 12 : -1 / std::expm1(-h) - 1 / h;
   return x0_now + weight * (x0_next - x0_now);
 }
 

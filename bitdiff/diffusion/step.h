@@ -29,7 +29,8 @@ Tensor ddim_step(const Tensor& x_t, const Tensor& x0, double gamma_now, double g
 // exact step is  x_next = sigma_next / sigma_now * x_now + sigma_next * integral of e^lambda x0.
 
 /// DPM-Solver++ (2M): x0 in the middle of the step, on the line through its last two values, `x0`
-/// at gamma_now and `x0_before` at gamma_before (algorithm 2 of Lu et al., 2022).
+/// at gamma_now and `x0_before` at gamma_before (algorithm 2 of Lu et al., 2022). Where these are
+/// equal or gamma_next is 1, `x0`.
 Tensor multistep_x0(const Tensor& x0, const Tensor& x0_before, double gamma_before,
                     double gamma_now, double gamma_next);
 

@@ -103,6 +103,33 @@ TEST_P(Generate, GivesOnlyDataWhateverTheTimeIntervals) {
   }
 }
 
+TEST_P(Generate, GivesOnlyDataWhateverTheSchedule) {
+  // Here the first levels of noise are one, 1e-9, and the last is none at all.
+  const auto allowed = at::tensor({0, 2, 3});
+  for (const auto& options : {ScheduleOptions{.kind = ScheduleKind::kCosineTau, .tau = 3},
+                              ScheduleOptions{.kind = ScheduleKind::kSigmoid},
+                              ScheduleOptions{.kind = ScheduleKind::kLinear}}) {
+    Known four({0.5, 0.0, 0.25, 0.25}, encoding());
+    four.process.gamma = Schedule(options);
+    for (const double td : {0.0, 1.0}) {
+      const auto x = four.sample(500, {.steps = 100, .td = td, .solver = solver()});
+      EXPECT_TRUE(at::isin(x, allowed).all().item<bool>()) << "td = " << td;
+    }
+  }
+}
+
+TEST(HeunX0, IsThePlainMeanOfAShortStep) {
+  const auto now = at::zeros(1, at::kDouble), next = at::ones(1, at::kDouble);
+  const auto weight = [&](double gamma_next) {
+    return heun_x0(now, next, 0.5, gamma_next).item<double>();
+  };
+  EXPECT_EQ(weight(0.5), 0.5);
+  // On both sides of where the series takes over: a step of h in lambda is 2 h in log-SNR.
+  for (const double h : {0.9e-5, 1.1e-5}) {
+    EXPECT_NEAR(weight(1 / (1 + std::exp(-2 * h))), 0.5 + h / 12, 1e-9) << h;
+  }
+}
+
 TEST_P(Generate, CallsTheNetworkOncePerStepAndHeunTwice) {
   const Known known({0.5, 0.5}, encoding());
   known.sample(2, {.steps = 7, .solver = solver()});
