@@ -12,6 +12,10 @@ Tensor is_padding(const Tensor& tokens, int64_t eos) {
   return is_eos.cumsum(-1) > is_eos;
 }
 
+int64_t count_tokens(const Tensor& tokens, int64_t eos) {
+  return is_padding(tokens, eos).logical_not().sum().item<int64_t>();
+}
+
 Tensor ar_loss(const NextToken& net, const Tensor& tokens, const Condition& cond,
                const ArLossOptions& options) {
   TORCH_CHECK(tokens.dim() == 2 || (tokens.dim() == 3 && tokens.size(1) == 1),

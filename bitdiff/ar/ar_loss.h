@@ -10,6 +10,9 @@ namespace bitdiff {
 /// Of tokens [..., L]: which stand after the first `eos` of their row; bool [..., L].
 Tensor is_padding(const Tensor& tokens, int64_t eos);
 
+/// How many tokens [..., L] stand before their row's padding: those that ar_loss is the mean of.
+int64_t count_tokens(const Tensor& tokens, int64_t eos);
+
 struct ArLossOptions {
   int64_t eos = -1;  ///< The token that ends a text; -1: every text fills its row.
 };

@@ -27,15 +27,17 @@ Tensor moved(const Tensor& t, const Streams& streams) {
 
 }  // namespace
 
-Tensor model_loss(const Model& model, const Batch& batch, const Streams& streams,
-                  int64_t self_cond_rows, bool dropout) {
+BatchLoss model_loss(const Model& model, const Batch& batch, const Streams& streams,
+                     int64_t self_cond_rows, bool dropout) {
   const auto cond = batch_condition(model, batch, streams, dropout);
   if (model.next_token) {
-    return ar_loss(*model.next_token, moved(batch.x, streams), cond,
-                   {.eos = model.text_shape().eos});
+    const int64_t eos = model.text_shape().eos;
+    return {ar_loss(*model.next_token, moved(batch.x, streams), cond, {.eos = eos}),
+            count_tokens(batch.x, eos)};
   }
-  return train_loss(model.process, *model.net, batch.x, cond, streams, self_cond_rows,
-                    weight_of(model, batch.x, streams));
+  return {train_loss(model.process, *model.net, batch.x, cond, streams, self_cond_rows,
+                     weight_of(model, batch.x, streams)),
+          batch.x.size(0)};
 }
 
 Tensor model_loss_at(const Model& model, const Process& process, const Denoiser& net,

@@ -25,17 +25,17 @@ Adam::Adam(const AdamOptions& options, NamedTensors parameters)
   steps_.assign(values_.size(), at::zeros({}, values_.front().options().requires_grad(false)));
 }
 
-double Adam::step(double lr) {
+double Adam::step(double lr, double count) {
   const c10::NoGradGuard no_grad;
   std::vector<Tensor> gradients;
   for (const auto& value : values_) {
     gradients.push_back(value.grad().defined() ? value.grad() : at::zeros_like(value));
   }
   const auto norms = at::_foreach_norm(gradients);
-  const double norm = at::linalg_vector_norm(at::stack(norms)).item<double>();
+  const double norm = at::linalg_vector_norm(at::stack(norms)).item<double>() / count;
   if (std::isfinite(norm)) {
-    // The kernel divides gradients by a scale: clipping costs no pass of its own.
-    const double scale = options_.clip > 0 ? std::max(norm / options_.clip, 1.0) : 1.0;
+    // The kernel divides gradients by a scale: neither mean nor clipping costs a pass of its own.
+    const double scale = count * (options_.clip > 0 ? std::max(norm / options_.clip, 1.0) : 1.0);
     steps_.front().add_(1);
     at::_fused_adamw_(values_, gradients, means_, squares_, {}, steps_, lr, options_.beta1,
                       options_.beta2, options_.weight_decay, options_.eps, /*amsgrad=*/false,

@@ -31,10 +31,10 @@ class Adam {
  public:
   Adam(const AdamOptions& options, NamedTensors parameters);
 
-  /// Updates the parameters from their gradients, clipped to options.clip, at learning rate `lr`.
-  /// Clears the gradients. Returns the gradient's norm before clipping; if it is not finite,
-  /// nothing is updated.
-  double step(double lr);
+  /// Updates the parameters from their gradients, divided by `count` and clipped to options.clip,
+  /// at learning rate `lr`. Clears the gradients. Returns the divided gradient's norm before
+  /// clipping; if it is not finite, nothing is updated.
+  double step(double lr, double count = 1);
 
   /// The moments by name ("<parameter>.mean", "<parameter>.square") and "step": handles, so that
   /// writing into them changes the state.

@@ -65,40 +65,44 @@ Trainer::Trainer(const TrainOptions& options, Model& model, std::shared_ptr<cons
   }
 }
 
-double Trainer::loss_and_gradient(int64_t piece, int64_t pieces) {
+Trainer::LossSum Trainer::loss_and_gradient(int64_t piece, int64_t pieces) {
   const auto batch = loader_.get(step_, piece, pieces);
   const Streams streams(static_cast<uint64_t>(options_.seed), loader_.rows(step_, piece, pieces),
                         device());
   const int64_t chosen =
       self_cond_rows(model_.process.self_cond_rate, options_.batch, piece, pieces);
-  const auto loss = [&] {
+  const auto [mean, count] = [&] {
     const Autocast bf16(options_.bf16, device().type());
-    return model_loss(model_, batch, streams, chosen, /*dropout=*/true) / pieces;
+    return model_loss(model_, batch, streams, chosen, /*dropout=*/true);
   }();
-  loss.backward();
-  return loss.item<double>();
+  const auto sum = mean * count;
+  sum.backward();
+  return {sum.item<double>(), static_cast<double>(count)};
 }
 
 Trainer::Update Trainer::update(const std::function<bool()>& told_to_stop) {
   // A process has every size()-th piece of the batch.
   const int64_t pieces = options_.accumulate * group_.size();
-  double loss = 0;
+  LossSum own;
   for (int64_t piece = group_.rank(); piece < pieces; piece += group_.size()) {
     const bool last = piece + group_.size() >= pieces;
     if (last) gradient_sum_.begin();
-    loss += loss_and_gradient(piece, pieces);
+    const auto of_piece = loss_and_gradient(piece, pieces);
+    own.sum += of_piece.sum;
+    own.count += of_piece.count;
   }
   gradient_sum_.finish();
   const double stop = told_to_stop && told_to_stop() ? 1 : 0;
-  const auto sums = group_.sum(at::tensor({loss, stop}, at::kDouble));
+  const auto sums = group_.sum(at::tensor({own.sum, own.count, stop}, at::kDouble));
+  const double count = sums[1].item<double>();
 
-  Update update{.loss = sums[0].item<double>(), .stop = sums[1].item<double>() > 0};
+  Update update{.loss = sums[0].item<double>() / count, .stop = sums[2].item<double>() > 0};
   update.lr = lr_at(step_, options_);
   if (!std::isfinite(update.loss)) {
     throw NumbersError("step ", step_ + 1, ": the loss is ", update.loss,
                        "; resume from the last checkpoint with a smaller train.lr");
   }
-  update.grad_norm = adam_.step(update.lr);
+  update.grad_norm = adam_.step(update.lr, count);
   if (!std::isfinite(update.grad_norm)) {
     throw NumbersError("step ", step_ + 1, ": the gradient's norm is ", update.grad_norm,
                        "; resume from the last checkpoint with a smaller train.lr");
@@ -111,22 +115,22 @@ Trainer::Update Trainer::update(const std::function<bool()>& told_to_stop) {
 double Trainer::evaluate(const Dataset& data) {
   const c10::NoGradGuard no_grad;
   const Ema::Scope averaged(ema_);
-  double sum = 0;
+  LossSum own;
   for (int64_t begin = group_.rank() * kEvalBatch; begin < data.size();
        begin += group_.size() * kEvalBatch) {
     std::vector<int64_t> rows(std::min(kEvalBatch, data.size() - begin));
     std::iota(rows.begin(), rows.end(), begin);
     const auto batch = data.get(rows);
-    const auto count = static_cast<int64_t>(rows.size());
     const auto streams =
         Streams(static_cast<uint64_t>(options_.seed), rows, device()).fork(Purpose::kEval);
-    const auto loss =
-        model_loss(model_, batch, streams,
-                   self_cond_rows(model_.process.self_cond_rate, count, 0, 1), /*dropout=*/false);
-    sum += loss.item<double>() * static_cast<double>(count);
+    const int64_t chosen =
+        self_cond_rows(model_.process.self_cond_rate, static_cast<int64_t>(rows.size()), 0, 1);
+    const auto [mean, count] = model_loss(model_, batch, streams, chosen, /*dropout=*/false);
+    own.sum += mean.item<double>() * static_cast<double>(count);
+    own.count += static_cast<double>(count);
   }
-  const auto all = group_.sum(at::full({}, sum, at::kDouble)).item<double>();
-  return all / static_cast<double>(data.size());
+  const auto sums = group_.sum(at::tensor({own.sum, own.count}, at::kDouble));
+  return sums[0].item<double>() / sums[1].item<double>();
 }
 
 Checkpoint Trainer::checkpoint() const {

@@ -95,7 +95,13 @@ class Trainer {
 
  private:
   at::Device device() const { return model_.parameters.device(); }
-  double loss_and_gradient(int64_t piece, int64_t pieces);
+
+  struct LossSum {
+    double sum = 0;
+    double count = 0;  ///< BatchLoss::count.
+  };
+  /// Adds the gradient of the sum to the parameters'.
+  LossSum loss_and_gradient(int64_t piece, int64_t pieces);
 
   TrainOptions options_;
   Model& model_;

@@ -59,18 +59,18 @@ TEST(CaptionModel, SeesTheWholeImageAndTrainsItsEncoder) {
   wake(model);
   const Streams streams(5, {0, 1});
   const auto batch = batch_of({"ab\n", "cdef\n"});
-  model_loss(model, batch, streams, 1, true).backward();
+  model_loss(model, batch, streams, 1, true).mean.backward();
   for (const auto& [name, tensor] : model.parameters.named()) {
     ASSERT_TRUE(tensor.grad().defined()) << name;
     EXPECT_GT(tensor.grad().abs().max().item<double>(), 0) << name;
   }
 
-  const auto before = model_loss(model, batch, streams, 1, false).item<double>();
+  const auto before = model_loss(model, batch, streams, 1, false).mean.item<double>();
   for (const auto& [row, column] : {std::pair{0, 0}, {7, 7}, {3, 4}}) {
     auto changed = batch;
     changed.image = batch.image.clone();
     changed.image.select(2, row).select(2, column).bitwise_not_();
-    EXPECT_NE(model_loss(model, changed, streams, 1, false).item<double>(), before);
+    EXPECT_NE(model_loss(model, changed, streams, 1, false).mean.item<double>(), before);
   }
 }
 
@@ -102,7 +102,7 @@ TEST(CaptionModel, TakesFeaturesFromFiles) {
   EXPECT_EQ(cond.context.sizes(), IntArrayRef({2, 5, 16}));
   auto batch = batch_of({"ab\n", "cdef\n"});
   batch.image = features;
-  EXPECT_GT(model_loss(model, batch, Streams(5, {0, 1}), 1, false).item<double>(), 0);
+  EXPECT_GT(model_loss(model, batch, Streams(5, {0, 1}), 1, false).mean.item<double>(), 0);
 }
 
 TEST(CaptionModel, RefusesWhatItCannotSee) {
@@ -125,7 +125,7 @@ TEST(ModelLoss, WeighsWhatComesAfterTheEndOfASentence) {
     options.process.pad_weight = pad_weight;
     options.process.self_cond_rate = 0;
     const auto model = make_model(options, captions_of({3, 8, 8}), 0);
-    return model_loss(model, batch_of({line}), Streams(5, {3}), 0, false).item<double>();
+    return model_loss(model, batch_of({line}), Streams(5, {3}), 0, false).mean.item<double>();
   };
   // The network of a new model answers with zeros, so that the loss of every bit is 1.
   EXPECT_NEAR(loss(1, "ab\n"), 1, 1e-5);

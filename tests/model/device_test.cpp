@@ -147,7 +147,7 @@ TEST_P(Device, ComputesTheLossWhereItsParametersAre) {
   const auto model = make_model(c.options, c.data, 0, at::kMeta);
   const Streams streams(1, {0, 1, 2, 3}, at::kMeta);
   const auto loss = model_loss(model, batch_of(c.data), streams, 2, /*dropout=*/true);
-  EXPECT_TRUE(loss.is_meta());
+  EXPECT_TRUE(loss.mean.is_meta());
 }
 
 TEST_P(Device, SamplesWhereItsParametersAre) {

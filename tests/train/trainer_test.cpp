@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "bitdiff/base/error.h"
+#include "bitdiff/data/tokenizer.h"
 
 namespace bitdiff {
 namespace {
@@ -107,6 +108,45 @@ TEST(Trainer, APiecewiseGradientIsThatOfTheWholeBatch) {
   EXPECT_NEAR(whole.grad_norm, summed.grad_norm, 1e-5 * whole.grad_norm);
   pieces.accumulate = 3;
   EXPECT_THROW(Training{pieces}, UsageError);
+}
+
+/// 32 texts of 1 to 8 bytes.
+class Texts final : public Dataset {
+ public:
+  const DataInfo& info() const override { return info_; }
+  int64_t size() const override { return 32; }
+  Batch get(std::span<const int64_t> indices) const override {
+    auto x = at::zeros({static_cast<int64_t>(indices.size()), 1, 9}, at::kByte);
+    for (size_t i = 0; i < indices.size(); ++i) {
+      const auto text = x[static_cast<int64_t>(i)][0];
+      const int64_t bytes = 1 + indices[i] * indices[i] % 8;
+      text.slice(0, 0, bytes).fill_(97 + indices[i] % 3);
+      text[bytes] = info_.text.tokenizer->eos();
+    }
+    return {x, {}};
+  }
+
+ private:
+  DataInfo info_{.shape = {1, 9}, .text = {.tokenizer = load_tokenizer("bytes")}};
+};
+
+// Its loss is a mean over tokens, of which pieces have different numbers.
+TEST(Trainer, APieceOfTextWeighsAsManyTokensAsItHas) {
+  const auto data = std::make_shared<Texts>();
+  ModelOptions options;
+  options.network = Network::kArTransformer;
+  options.transformer = {.layers = 1, .width = 32, .heads = 2};
+  const auto update = [&](int64_t accumulate) {
+    auto train = kOptions;
+    train.accumulate = accumulate;
+    auto model = make_model(options, data->info(), 0);
+    GroupOfOne group;
+    Trainer trainer(train, model, data, {}, group);
+    return trainer.update();
+  };
+  const auto whole = update(1), summed = update(4);
+  EXPECT_NEAR(whole.loss, summed.loss, 1e-6);
+  EXPECT_NEAR(whole.grad_norm, summed.grad_norm, 1e-5 * whole.grad_norm);
 }
 
 TEST(Trainer, EvaluationLeavesNoTrace) {
