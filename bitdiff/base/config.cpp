@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 #include <toml++/toml.h>
+#include <utility>
 
 #include "bitdiff/base/error.h"
 #include "bitdiff/base/suggest.h"
@@ -184,7 +185,7 @@ void Config::Reader::numbers(const std::string& key, std::vector<int64_t>& value
   } else {
     add(*node);
   }
-  value = list;
+  value = std::move(list);
 }
 
 void Config::Reader::flag(const std::string& key, bool& value, const char*) {
@@ -215,6 +216,7 @@ int64_t Config::Reader::chosen(const std::string& key, const std::vector<std::st
 
 void ConfigWriter::line(const std::string& key, const std::string& value, const std::string& help) {
   text_ += str(key, " = ", value, "  # ", help, "\n");
+  values_.push_back({section_ + "." + key, value});
 }
 
 void ConfigWriter::number(const std::string& key, int64_t value, Range, const char* help) {

@@ -77,13 +77,23 @@ void Config::read(const std::string& section, Options& options) {
 /// Writes options as a TOML config, each key with its help, such that Config::read gives them back.
 class ConfigWriter {
  public:
+  /// A key with its section, "train.lr", and its value as TOML.
+  struct Value {
+    std::string name;
+    std::string toml;
+    bool operator==(const Value&) const = default;
+  };
+
   template <class Options>
   void write(const std::string& section, Options& options) {
     text_ += (text_.empty() ? "[" : "\n[") + section + "]\n";
+    section_ = section;
     options.visit(*this);
   }
 
   const std::string& text() const { return text_; }
+  /// All that was written, in its order.
+  const std::vector<Value>& values() const { return values_; }
 
   void number(const std::string& key, int64_t value, Range range, const char* help);
   void number(const std::string& key, double value, Range range, const char* help);
@@ -106,6 +116,8 @@ class ConfigWriter {
  private:
   void line(const std::string& key, const std::string& value, const std::string& help);
   std::string text_;
+  std::string section_;
+  std::vector<Value> values_;
 };
 
 /// The shortest text that reads back as the same double, e.g. "0.0002".

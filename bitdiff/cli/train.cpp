@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bitdiff/base/config.h"
 #include "bitdiff/base/device.h"
 #include "bitdiff/base/error.h"
 #include "bitdiff/cli/commands.h"
@@ -21,6 +22,7 @@
 #include "bitdiff/io/atomic_file.h"
 #include "bitdiff/model/draw.h"
 #include "bitdiff/model/pretrained.h"
+#include "bitdiff/model/same.h"
 #include "bitdiff/report/sheet.h"
 #include "bitdiff/report/texts.h"
 #include "bitdiff/train/run_folder.h"
@@ -156,6 +158,12 @@ void check_resumed(const std::string& where, const Checkpoint& checkpoint,
     throw UsageError(where, ": was trained with another tokenizer than data.tokenizer = ",
                      options.data.tokenizer, "; its own is tokenizer.model in this folder");
   }
+  check_same_data(where, checkpoint.data, model.data);
+  const bool describes_images = !model.data.image_shape.empty();
+  ModelOptions trained;
+  auto config = Config::parse(checkpoint.config, where + "/config.toml");
+  read_model(config, trained, describes_images);
+  check_same_model(where, trained, options.model, describes_images);
 }
 
 /// Images for the sheets: the first of those held out, or else of those trained on.

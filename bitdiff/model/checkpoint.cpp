@@ -1,9 +1,14 @@
 #include "bitdiff/model/checkpoint.h"
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
+#include <string_view>
+#include <system_error>
 
 #include <ATen/ops/zeros_like.h>
 
@@ -110,9 +115,30 @@ NamedTensors detached(const NamedTensors& tensors) {
   return plain;
 }
 
-bool is_checkpoint(const fs::path& path) { return fs::exists(path / "state.json"); }
+/// The step of a folder that is called as checkpoint_name says; nothing for other names, such as
+/// those of copies that a user keeps beside them.
+std::optional<int64_t> step_of(const std::string& name) {
+  constexpr std::string_view kPrefix = "step-";
+  if (!name.starts_with(kPrefix)) return {};
+  int64_t step = 0;
+  const auto* end = name.data() + name.size();
+  const auto [last, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
+  if (error != std::errc() || last != end || step < 0) return {};
+  return step;
+}
 
 }  // namespace
+
+bool is_checkpoint(const fs::path& path) {
+  std::error_code unreadable;
+  return fs::exists(path / "state.json", unreadable);
+}
+
+fs::path tokenizer_of(const fs::path& folder) {
+  std::error_code unreadable;
+  const auto file = folder / kTokenizerFile;
+  return fs::exists(file, unreadable) ? file : fs::path();
+}
 
 std::string checkpoint_name(int64_t step) {
   const auto digits = std::to_string(step);
@@ -141,23 +167,24 @@ void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
 }
 
 std::vector<fs::path> list_checkpoints(const fs::path& run) {
-  std::vector<fs::path> found;
+  std::map<int64_t, fs::path> found;
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(run / "checkpoints", none)) {
-    if (entry.path().filename().string().starts_with("step-") && is_checkpoint(entry.path())) {
-      found.push_back(entry.path());
-    }
+    const auto step = step_of(entry.path().filename().string());
+    if (step && is_checkpoint(entry.path())) found.emplace(*step, entry.path());
   }
-  std::sort(found.begin(), found.end());
-  return found;
+  std::vector<fs::path> in_order;
+  for (const auto& [step, path] : found) in_order.push_back(path);
+  return in_order;
 }
 
 fs::path find_checkpoint(const fs::path& path) {
   if (is_checkpoint(path)) return path;
   const auto all = list_checkpoints(path);
   if (all.empty()) {
+    std::error_code unreadable;
     throw InputError(path.string(), ": ",
-                     fs::exists(path) ? "holds no checkpoint" : "does not exist",
+                     fs::exists(path, unreadable) ? "holds no checkpoint" : "does not exist",
                      "; expected a run folder or a checkpoint folder");
   }
   return all.back();

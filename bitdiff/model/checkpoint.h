@@ -36,7 +36,13 @@ void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& chec
 /// The name of a step's folder, "step-00001000".
 std::string checkpoint_name(int64_t step);
 
-/// The checkpoints of a run, oldest first.
+/// Whether a folder holds a checkpoint.
+bool is_checkpoint(const std::filesystem::path& folder);
+
+/// The file of a checkpoint's own tokenizer; empty where it has none.
+std::filesystem::path tokenizer_of(const std::filesystem::path& folder);
+
+/// The checkpoints of a run that are named as checkpoint_name says, oldest first.
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& run);
 
 /// `path` if it is a checkpoint, else the newest checkpoint of the run `path`. Throws InputError

@@ -27,6 +27,9 @@ int64_t step_of(const std::string& line) {
 }  // namespace
 
 RunFolder::RunFolder(fs::path path, bool resume) : path_(std::move(path)) {
+  if (is_checkpoint(path_)) {
+    throw UsageError(path_.string(), ": expected a run folder, found a checkpoint of one");
+  }
   if (!resume && !list_checkpoints(path_).empty()) {
     throw UsageError(path_.string(), ": has a run in it; give --resume to go on, or another --out");
   }
@@ -59,7 +62,7 @@ void RunFolder::write_config(const std::string& text) const {
 
 void RunFolder::add_metrics(const std::string& line) const {
   std::ofstream file(path_ / "metrics.jsonl", std::ios::app);
-  file << line << std::endl;
+  file << line << '\n' << std::flush;
   if (!file) throw StorageError((path_ / "metrics.jsonl").string(), ": cannot be written");
 }
 

@@ -79,6 +79,21 @@ TEST(Checkpoint, ComesBackAsItWas) {
   EXPECT_EQ(find_checkpoint(path), path);
 }
 
+TEST(Checkpoint, TheNewestIsThatOfTheMostSteps) {
+  const TemporaryFolder folder;
+  const auto make = [&](const std::string& name) {
+    folder.write("checkpoints/" + name + "/state.json", "{}");
+    return folder.path() / "checkpoints" / name;
+  };
+  const std::vector<fs::path> made = {make(checkpoint_name(7)), make(checkpoint_name(99'999'000)),
+                                      make(checkpoint_name(100'000'000))};
+  for (const auto* kept : {"step-best", "step-00000008-good", "step-", "step--0000009", "old"}) {
+    make(kept);
+  }
+  EXPECT_EQ(list_checkpoints(folder.path()), made);
+  EXPECT_EQ(find_checkpoint(folder.path()), made.back());
+}
+
 TEST(Checkpoint, GivesTheModelThatSamplesAlike) {
   const TemporaryFolder folder;
   const auto model = make_model(small_unet(), kData, 7);
