@@ -45,6 +45,7 @@ std::unique_ptr<Denoiser> make_net(const ModelOptions& options, const DataInfo& 
                        {.in_channels = in_channels,
                         .out_channels = process.out_channels(),
                         .resolution = data.shape[1],
+                        .width = data.shape[2],
                         .classes = data.classes,
                         .out_kernel = process.head == Head::kBits ? 3 : 1},
                        scope);

@@ -262,9 +262,12 @@ std::unique_ptr<Denoiser> make_unet(const UNetOptions& options, const UNetShape&
                                     const Scope& scope) {
   if (options.mult.empty()) throw UsageError("a U-Net needs at least one stage, mult is empty");
   const int64_t factor = int64_t{1} << (options.mult.size() - 1);
-  if (shape.resolution % factor != 0)
-    throw UsageError("images of height ", shape.resolution, " cannot be halved ",
-                     options.mult.size() - 1, " times; give mult fewer entries");
+  for (const auto& [side, name] :
+       {std::pair{shape.resolution, "height "}, std::pair{shape.width, "width "}}) {
+    if (side % factor != 0)
+      throw UsageError("images of ", name, side, " cannot be halved ", options.mult.size() - 1,
+                       " times; give mult fewer entries");
+  }
   return std::make_unique<UNet>(options, shape, scope);
 }
 
