@@ -1,6 +1,7 @@
 #include "bitdiff/metrics/features.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <vector>
 
@@ -21,7 +22,13 @@ std::string key_of(const ImageSet& images, const FeatureExtractor& extractor) {
   const auto text = images.hash + "\n" + extractor.name() + "\n" + extractor.description();
   Sha256 sha;
   sha.add(text.data(), text.size());
-  return extractor.name() + "-" + sha.hex().substr(0, 32);
+  // The name may be a stranger's file's, and must not lead out of the folder.
+  auto name = extractor.name();
+  std::replace_if(
+      name.begin(), name.end(),
+      [](unsigned char c) { return std::isalnum(c) == 0 && c != '-' && c != '_' && c != '.'; },
+      '_');
+  return name + "-" + sha.hex().substr(0, 32);
 }
 
 Output joined(const std::vector<Output>& parts) {

@@ -15,8 +15,9 @@ constexpr int64_t kImages = 2 * FeatureChunks::kChunk + 100;
 /// The mean of each channel, and how many images were asked for.
 class Means final : public FeatureExtractor {
  public:
-  explicit Means(std::string description = "plain") : description_(std::move(description)) {}
-  std::string name() const override { return "means"; }
+  explicit Means(std::string description = "plain", std::string name = "means")
+      : description_(std::move(description)), name_(std::move(name)) {}
+  std::string name() const override { return name_; }
   std::string description() const override { return description_; }
   Output operator()(const Tensor& images) const override {
     seen_ += images.size(0);
@@ -29,6 +30,7 @@ class Means final : public FeatureExtractor {
 
  private:
   std::string description_;
+  std::string name_;
 };
 
 ImageSet images(const std::string& hash = "h") {
@@ -55,6 +57,18 @@ TEST(FeatureChunks, AreTheFeaturesOfAllImagesInOrder) {
     EXPECT_TRUE(chunks.all().features.equal(expected));
     EXPECT_FALSE(chunks.all().logits.defined());
   }
+}
+
+TEST(FeatureChunks, StayInTheirFolderWhateverANetworkIsCalled) {
+  const TemporaryFolder folder;
+  const auto cache = folder / "cache/deep";
+  for (const std::string name : {"../../out", "/../out", "a/b", ".."}) {
+    FeatureChunks(images(), Means("plain", (name[0] == '/' ? folder.path().string() : "") + name),
+                  cache);
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder / "cache"), {}), 1);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(cache), {}), 4);
 }
 
 TEST(FeatureChunks, GoOnWhereTheyWereInterrupted) {
