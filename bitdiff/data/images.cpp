@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <sstream>
+#include <system_error>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -95,8 +96,8 @@ std::vector<int64_t> numbers_of(const std::vector<std::string>& names) {
 class Images final : public Dataset {
  public:
   Images(const fs::path& root, const ImageOptions& options)
-      : files_(open_file_tree(root, [&](const std::string& name) {
-          return is_image_name(name) || name == options.labels;
+      : beside_(root / options.labels), files_(open_file_tree(root, [&](const std::string& name) {
+          return is_image_name(name) || (name == options.labels && !has_beside());
         })) {
     const auto& names = files_->names();
     std::copy_if(names.begin(), names.end(), std::back_inserter(images_), is_image_name);
@@ -131,7 +132,14 @@ class Images final : public Dataset {
     if (std::find(names.begin(), names.end(), labels) != names.end()) {
       return listed_names(files_->describe(labels), files_->read(labels), images_);
     }
-    return listed_names(labels, read_file(labels, 1 << 30), images_);
+    const std::string file = has_beside() ? beside_.string() : labels;
+    return listed_names(file, read_file(file, 1 << 30), images_);
+  }
+
+  /// Whether the labels are a file below the root, not one in its tars.
+  bool has_beside() const {
+    std::error_code unreadable;
+    return fs::is_regular_file(beside_, unreadable);
   }
 
   Tensor square(const std::string& name, int64_t side) const {
@@ -139,6 +147,7 @@ class Images final : public Dataset {
     return resize_and_crop(image, side, Filter::kArea);
   }
 
+  fs::path beside_;
   std::unique_ptr<const FileTree> files_;
   std::vector<std::string> images_;
   std::vector<int64_t> labels_;

@@ -222,6 +222,13 @@ TEST_F(ImageFolders, AreTheSameInManyTars) {
   folder_.write("tars/1.tar", tar_of({second, third}));
   const ImageOptions options{.size = 4, .labels = "folders"};
   expect_same(*open_images(folder_.path(), options), *open_images(folder_ / "tars", options), 1);
+
+  // Their labels may lie beside them.
+  const ImageOptions listed{.size = 4, .labels = "labels.txt"};
+  for (const std::string place : {"", "tars/"}) {
+    folder_.write(place + "labels.txt", "a/1.PNG 2\nb/10.png 0\nb/2.png 1\n");
+  }
+  expect_same(*open_images(folder_.path(), listed), *open_images(folder_ / "tars", listed), 1);
 }
 
 TEST_F(ImageFolders, MayHoldTheFileOfLabelsToo) {
