@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,8 @@
 #include "bitdiff/base/error.h"
 #include "bitdiff/cli/commands.h"
 #include "bitdiff/data/open.h"
+#include "bitdiff/data/text.h"
+#include "bitdiff/data/tokenizer.h"
 #include "bitdiff/model/cost.h"
 #include "bitdiff/train/run_options.h"
 #include "bitdiff/train/step_time.h"
@@ -35,6 +38,19 @@ struct Flags {
   bool json = false;
 };
 
+/// What --shape leaves open of tokens and of the images they describe.
+void add_text(const DataOptions& options, DataInfo& data) {
+  data.text = text_info_of({.tokenizer = options.tokenizer});
+  data.categories = {data.text.tokenizer->size()};
+  if (options.source != Source::kCaptions) return;
+  const auto extension = std::filesystem::path(options.path).extension();
+  if (extension == ".npy" || extension == ".npz") {
+    throw UsageError("plan: --shape does not say what images or features ", options.path,
+                     " holds; leave it out, and the data will be asked");
+  }
+  data.image_shape = {3, options.size, options.size};
+}
+
 /// What the data are, without them where the config says enough.
 DataInfo data_of(const Flags& flags, const DataOptions& options) {
   DataInfo data{.shape = flags.shape, .categories = options.categories};
@@ -52,6 +68,9 @@ DataInfo data_of(const Flags& flags, const DataOptions& options) {
   }
   if (options.source == Source::kCifar10 || options.source == Source::kImages) {
     data.categories = {256};
+  }
+  if (options.source == Source::kText || options.source == Source::kCaptions) {
+    add_text(options, data);
   }
   if (!options.labels.empty()) {
     if (options.source == Source::kCifar10) data.classes = 10;

@@ -46,6 +46,10 @@ struct Counter {
   int64_t places(std::string_view name) const {
     if (is_table(name)) return 0;
     if (name.starts_with("time.") || has(name, ".scale_shift.")) return 1;
+    // The mean vector of each token goes in, and the logits come out, by the same matrix.
+    if (options.network == Network::kTransformer && name.ends_with("embedding")) {
+      return 2 * data.shape[1];
+    }
     if (options.network == Network::kUNet) return places_in_unet(options.unet, data, name);
     if (has(name, ".key_value.") || name.starts_with("encoder.")) {
       return context_length(options, data);

@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
+#include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/upsample_bicubic2d.h>
 #include <c10/core/GradMode.h>
 
 #include "bitdiff/base/error.h"
@@ -50,7 +50,7 @@ Tensor resample(const Tensor& positions, int64_t count) {
   const int64_t from = side(positions.size(0)), to = side(count);
   if (from * from + 1 != positions.size(0) || to * to + 1 != count) return {};
   const auto grid = positions.slice(0, 1).t().reshape({1, -1, from, from});
-  const auto resized = at::upsample_bicubic2d(grid, {to, to}, /*align_corners=*/false);
+  const auto resized = at::_upsample_bicubic2d_aa(grid, {to, to}, /*align_corners=*/false);
   return at::cat({positions.slice(0, 0, 1), resized.flatten(2)[0].t()});
 }
 

@@ -59,6 +59,22 @@ TEST(Cost, OfATransformerThatLooksAtFeaturesIsCountedByHand) {
   EXPECT_EQ(cost.encoder_macs, features * seen * width);
 }
 
+TEST(Cost, AVectorForEachTokenIsUsedOnTheWayInAndOut) {
+  ModelOptions options;
+  options.network = Network::kTransformer;
+  options.process.head = Head::kPosterior;
+  options.process.loss = Loss::kSoftmax;
+  auto data = data_of({1, 6});
+  data.categories = {8};
+  const auto macs = [&](BitEmbedding embedding) {
+    options.transformer = {.layers = 1, .width = 8, .heads = 2, .embedding = embedding};
+    return cost_of(options, data).net_macs;
+  };
+  // Beside kMlp's layers: the matrix [8, 8] at six places, twice, instead of a last layer to 8
+  // logits.
+  EXPECT_EQ(macs(BitEmbedding::kTokens) - macs(BitEmbedding::kMlp), 6 * 8 * 8);
+}
+
 TEST(Cost, ATrainingStepIsAPassItsGradientAndPartOfAPassMore) {
   const ModelCost cost{.parameters = 1, .net_macs = 10, .encoder_macs = 3};
   EXPECT_EQ(cost.forward_macs(0.5), 18);
