@@ -23,6 +23,7 @@
 #include "bitdiff/model/checkpoint.h"
 #include "bitdiff/model/frequencies.h"
 #include "bitdiff/model/loss.h"
+#include "bitdiff/model/same.h"
 #include "bitdiff/train/trainer.h"
 
 namespace bitdiff {
@@ -173,11 +174,15 @@ int eval_loss(const Flags& flags) {
   config.read("train", train);
   if (!flags.path.empty()) data.path = flags.path;
   if (!flags.captions.empty()) data.captions = flags.captions;
+  // Its own, whatever lies now where the one it was trained with lay.
+  if (const auto own = tokenizer_of(folder); !own.empty()) data.tokenizer = own.string();
   if (data.holdout == 0) {
     throw UsageError(flags.model, ": expected examples kept out of training, found data.holdout ",
                      "= 0; train with more");
   }
-  const Meter meter(model, open_split(data, train.seed), flags, train.seed);
+  const auto split = open_split(data, train.seed);
+  check_same_data(folder.string(), model.data, split.held_out->info());
+  const Meter meter(model, split, flags, train.seed);
   Progress progress("loss", 0, meter.num(), "examples", 1);
   const auto rows = meter.measure(flags.times, [&](int64_t done) { progress.show(done, ""); });
   std::cout << "checkpoint " << folder.string() << "\n"

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <new>
 #include <string>
@@ -90,6 +92,12 @@ void check_launch(const std::string& command) {
   }
 }
 
+/// Whether all that was printed has arrived.
+bool written(std::ostream& out) {
+  out.flush();
+  return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && out.good();
+}
+
 /// The program, but for the end of the other processes that a failure here is to be.
 int run_alone(int argc, char** argv) {
   CLI::App program("Bit Diffusion: trains, samples and describes models of discrete data.",
@@ -124,6 +132,9 @@ int run_alone(int argc, char** argv) {
       return fail(ErrorKind::kMemory, "memory ran out; try a smaller batch: " + what);
     }
     return fail(1, "internal error, please report it: " + what);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(ErrorKind::kInput,
+                str(error.path1().string(), ": cannot be looked at: ", error.code().message()));
   } catch (const std::exception& error) {
     return fail(1, str("internal error, please report it: ", error.what()));
   }
@@ -132,7 +143,10 @@ int run_alone(int argc, char** argv) {
 }  // namespace
 
 int run(int argc, char** argv) {
-  const int code = run_alone(argc, argv);
+  int code = run_alone(argc, argv);
+  if (code == 0 && !written(std::cout)) {
+    code = fail(ErrorKind::kStorage, "standard output: cannot be written; what is missing is lost");
+  }
   if (code != 0) end_group(code);
   return code;
 }

@@ -46,6 +46,24 @@ void SamplingFlags::add_to(CLI::App& command) {
       "compute with 8-bit integers: faster with AVX-512 VNNI, slower without, not quite the same");
 }
 
+void SamplingFlags::check_set(const std::string& section) const {
+  // By themselves: a checkpoint of another version may have keys that this one does not know.
+  auto asked = Config::parse("", "--set");
+  for (const auto& assignment : set) {
+    if (!assignment.starts_with(section + ".")) {
+      throw UsageError("--set ", assignment, ": expected ", section,
+                       ".KEY=VALUE, for the rest of the config belongs to the trained model");
+    }
+    asked.set(assignment);
+  }
+  DrawOptions unused;
+  if (section == "decode")
+    asked.read(section, unused.decode);
+  else
+    asked.read(section, unused.generate);
+  asked.refuse_unknown();
+}
+
 DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) const {
   auto config = Config::load(checkpoint / "config.toml");
   ModelOptions model_options;
@@ -59,17 +77,12 @@ DrawOptions SamplingFlags::options(const std::filesystem::path& checkpoint) cons
                             : "--solver",
                      ": this model is ", "autoregressive and has none; use --set decode.KEY=VALUE");
   }
+  check_set(section);
   if (steps) config.set("sample.steps=" + std::to_string(*steps));
   if (td) config.set("sample.td=" + shortest(*td));
   if (!solver.empty()) config.set("sample.solver=" + solver);
   if (bf16) config.set("sample.bf16=true");
-  for (const auto& assignment : set) {
-    if (!assignment.starts_with(section + ".")) {
-      throw UsageError("--set ", assignment, ": expected ", section,
-                       ".KEY=VALUE, for the rest of the config belongs to the trained model");
-    }
-    config.set(assignment);
-  }
+  for (const auto& assignment : set) config.set(assignment);
   DrawOptions draw{
       .generate = {}, .seed = seed, .micro_batch = micro_batch, .label = label.value_or(-1)};
   if (autoregressive) {

@@ -33,6 +33,10 @@ struct SamplingFlags {
   /// The model, on the device and in 8-bit integers if so asked. Throws UsageError where there is
   /// no such device, and for a model that does not offer it.
   Model model_of(const std::filesystem::path& checkpoint) const;
+
+ private:
+  /// Throws UsageError for an assignment of anything but an option of `section`.
+  void check_set(const std::string& section) const;
 };
 
 }  // namespace bitdiff

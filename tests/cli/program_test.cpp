@@ -131,6 +131,9 @@ TEST_F(Program, MistakesOnTheCommandLineExitWith2AndAHint) {
   EXPECT_EQ(
       run(str("sample ", path("run"), " --num 1 --set sample.guidance=2 --out ", path("s.npz"))),
       2);
+  EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --set sample.step=5 --out ", path("s.npz"))),
+            2);
+  expect_contains(said_, "Did you mean \"steps\"?");
   EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --int8 --bf16 --out ", path("s.npz"))), 2);
   expect_contains(said_, "--int8: expected sample.bf16 = false");
   EXPECT_FALSE(fs::exists(path("s.npz")));
@@ -245,6 +248,56 @@ TEST_F(Program, AFreshRunKeepsNoMetricsOfOneThatDiedBeforeItsFirstCheckpoint) {
 TEST_F(Program, ResumingWhatIsNoRunWritesNothing) {
   EXPECT_EQ(run(train("none", "--resume")), 3);
   EXPECT_FALSE(fs::exists(path("none")));
+  ASSERT_EQ(run(train("run", "--steps 2")), 0) << said_;
+  for (const std::string more : {"--resume", ""}) {
+    EXPECT_EQ(run(train("run/checkpoints/step-00000002", more)), 2);
+    expect_contains(said_, "expected a run folder, found a checkpoint");
+    EXPECT_FALSE(fs::exists(path("run/checkpoints/step-00000002/checkpoints")));
+  }
+}
+
+TEST_F(Program, ResumesOnlyWhatTheWeightsMean) {
+  ASSERT_EQ(run(train("run", "--steps 2")), 0) << said_;
+  const auto config = content(path("run/config.toml"));
+  for (const std::string changed :
+       {"codec.encoding=gray", "codec.scale=0.5", "schedule.kind=linear",
+        "diffusion.prediction=eps", "diffusion.loss=logistic"}) {
+    EXPECT_EQ(run(train("run", "--resume --set " + changed)), 2) << changed;
+    expect_contains(said_, "was trained with " + changed.substr(0, changed.find('=')));
+  }
+  write_npz(folder_ / "more.npz",
+            {{"images", at::arange(64 * 64).reshape({64, 8, 8}).remainder(6).to(at::kByte)}});
+  EXPECT_EQ(run(train("run", str("--resume --set data.categories=[6] --set data.path=",
+                                 path("more.npz")))),
+            2);
+  expect_contains(said_, "was trained on data of categories [5], found [6]");
+  EXPECT_EQ(content(path("run/config.toml")), config);
+  EXPECT_EQ(run(train("run",
+                      "--resume --set train.lr=1e-5 --set unet.dropout=0.1 "
+                      "--set diffusion.self_cond_rate=0.25")),
+            0)
+      << said_;
+}
+
+TEST_F(Program, WhatCannotBePrintedOrLookedAtIsNoSuccess) {
+  if (fs::exists("/dev/full")) {
+    const auto command = str(BITDIFF_PROGRAM, " plan ", path("tiny.toml"), " >/dev/full 2>&1");
+    EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 4);
+  }
+  fs::create_symlink(path("loop"), path("loop"));
+  EXPECT_EQ(run(str("sample ", path("loop/run"), " --num 1 --out ", path("s.npz"))), 3);
+  EXPECT_EQ(run(str("inspect ", path("loop"))), 3);
+  expect_contains(said_, "loop");
+}
+
+TEST_F(Program, ImagesThatCannotBeHalvedAreRefusedBeforeAFolderIsMade) {
+  for (const auto& shape : {std::vector<int64_t>{64, 8, 6}, {64, 6, 8}}) {
+    write_npz(folder_ / "odd.npz", {{"images", at::zeros(shape, at::kByte)}});
+    EXPECT_EQ(run(train("run", str("--set unet.mult=[1,1,1] --set data.path=", path("odd.npz")))),
+              2);
+    expect_contains(said_, "cannot be halved 2 times");
+    EXPECT_FALSE(fs::exists(path("run")));
+  }
 }
 
 TEST_F(Program, TrainsFeaturesToTheSameBytesOrLeavesNothing) {
@@ -289,6 +342,17 @@ TEST_F(Program, PlanReckonsWithoutTrainingAndWhereItCanWithoutData) {
   EXPECT_LT(reckoned["by_gpus"][1].at("efficiency"), 1.0);
   EXPECT_EQ(run(str("plan ", path("tiny.toml"))), 0) << said_;
   expect_contains(said_, "efficiency");
+  // The text of a caption has the tokenizer's K, and what it describes is looked at.
+  ASSERT_EQ(run(str("plan ", configs, "coco-bits.toml --shape 1,64 --json",
+                    " --set data.tokenizer=bytes --set encoder.layers=1")),
+            0)
+      << said_;
+  const double encoder = nlohmann::json::parse(printed_).at("parameters");
+  EXPECT_GT(encoder, 20e6);
+  EXPECT_EQ(
+      run(str("plan ", configs, "flickr8k-bits.toml --shape 1,24", " --set data.tokenizer=bytes")),
+      2);
+  expect_contains(said_, "flickr8k_64.npy");
   EXPECT_EQ(run(str("plan ", configs, "imagenet64-uint8.toml")), 2);
   expect_contains(said_, "--classes");
 }

@@ -74,6 +74,21 @@ TEST_F(TextProgram, ResumesWithItsOwnTokenizerOnly) {
   EXPECT_EQ(train("run", path("old.model"), "--resume --steps 3"), 0) << said_;
 }
 
+TEST_F(TextProgram, EvalLossReadsByTheTokenizerOfTheCheckpoint) {
+  ASSERT_EQ(train_tokenizer(300), 0) << said_;
+  ASSERT_EQ(train("run", path("300.model"), "--set data.holdout=20"), 0) << said_;
+  const auto eval = str("eval loss ", path("run"), " --times 2");
+  ASSERT_EQ(run(eval), 0) << said_;
+  const auto before = printed_;
+  ASSERT_EQ(train_tokenizer(310), 0) << said_;
+  fs::rename(path("310.model"), path("300.model"));
+  ASSERT_EQ(run(eval), 0) << said_;
+  EXPECT_EQ(printed_, before);
+  fs::remove(path("300.model"));
+  ASSERT_EQ(run(eval), 0) << said_;
+  EXPECT_EQ(printed_, before);
+}
+
 TEST_F(TextProgram, BytesNeedNoTokenizer) {
   ASSERT_EQ(train("run", "bytes"), 0) << said_;
   EXPECT_FALSE(fs::exists(path("run/checkpoints/step-00000002/tokenizer.model")));
