@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh          what building needs: distribution packages and LibTorch
 #   scripts/setup.sh test     also MPI, and a small Python with NumPy, which tests ask for a second opinion
-#   scripts/setup.sh lint     also MPI, clang-format, clang-tidy and shellcheck
+#   scripts/setup.sh lint     also MPI, clang-format, shellcheck, and a Python that brings clang-tidy
 #   scripts/setup.sh oracle   also a Python with all of PyTorch (2.7 GB)
 #   scripts/setup.sh plot     also a Python with Matplotlib, for the curves of the docs
 #
@@ -32,8 +32,8 @@ main() {
       ;;
     oracle | plot) steps=3 ;;
     lint)
-      steps=2
-      packages+=("${mpi[@]}" clang-format clang-tidy shellcheck)
+      steps=3
+      packages+=("${mpi[@]}" clang-format shellcheck)
       ;;
     *)
       echo "usage: scripts/setup.sh [build|test|lint|oracle|plot]" >&2
@@ -45,6 +45,7 @@ main() {
   case "${1:-build}" in
     test) step 3 "Python for the tests" install_python python-tests tests/requirements.txt ;;
     oracle) step 3 "Python with PyTorch" install_python python-torch tests/requirements-torch.txt ;;
+    lint) step 3 "clang-tidy" install_python python-lint scripts/requirements-lint.txt ;;
     plot) step 3 "Python for plots" install_python python-plot scripts/requirements-plot.txt ;;
   esac
 }

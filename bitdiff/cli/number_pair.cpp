@@ -8,9 +8,8 @@ namespace {
 
 std::optional<int64_t> read_number(std::string_view text) {
   int64_t number = 0;
-  const auto* end = text.data() + text.size();
-  const auto [last, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || last != end || number < 0 ||
+  const auto [last, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || last != text.data() + text.size() || number < 0 ||
       number == std::numeric_limits<int64_t>::max()) {
     return std::nullopt;
   }

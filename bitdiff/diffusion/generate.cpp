@@ -15,8 +15,8 @@ Tensor generate(const Process& process, const Denoiser& net, IntArrayRef shape,
   const AutocastCache weights_of_all_steps;
   const auto steps = static_cast<double>(options.steps);
   const double td = options.td_unit == TdUnit::kSteps ? options.td / steps : options.td;
-  const auto gamma_after = [&](double step, double ahead) {
-    return process.gamma(std::max(1 - step / steps - ahead, 0.0));
+  const auto gamma_after = [&](int64_t step, double ahead) {
+    return process.gamma(std::max(1 - static_cast<double>(step) / steps - ahead, 0.0));
   };
 
   const auto seen = net.look(cond);
@@ -24,7 +24,7 @@ Tensor generate(const Process& process, const Denoiser& net, IntArrayRef shape,
   auto x_t = streams.fork(Purpose::kNoise).normal(shape);
   Tensor x_pred;
 
-  for (double step = 0; step < steps; ++step) {
+  for (int64_t step = 0; step < options.steps; ++step) {
     // Get noise levels of current and next states.
     const double now = gamma_after(step, 0);
     const double next = gamma_after(step + 1, td);
@@ -32,7 +32,7 @@ Tensor generate(const Process& process, const Denoiser& net, IntArrayRef shape,
     // Predict x_0.
     const auto x_before = x_pred;
     x_pred = estimate(x_t, now);
-    if (step + 1 == steps) break;
+    if (step + 1 == options.steps) break;
 
     // Estimate x at t_next.
     switch (options.solver) {

@@ -117,7 +117,7 @@ class HeaderParser {
 
   Element type() {
     skip_space();
-    if (rest_.starts_with("[")) fail("a plain type, for tables of named columns are not read");
+    if (rest_.starts_with('[')) fail("a plain type, for tables of named columns are not read");
     const auto text = quoted();
     if (text.find('O') != std::string::npos) {
       throw InputError(name_,

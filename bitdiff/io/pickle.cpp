@@ -49,7 +49,8 @@ class Reader {
   template <class Number>
   Number number() {
     Number result;
-    std::memcpy(&result, take(sizeof(Number)).data(), sizeof(Number));
+    const auto bytes = take(sizeof(Number));
+    std::memcpy(&result, bytes.data(), bytes.size());
     return result;
   }
 

@@ -52,11 +52,9 @@ Json parse_header(const std::string& text, const std::string& file) {
       if (depth >= kMostDepth) throw InputError(file, ": header: nested deeper than ", kMostDepth);
       keys.resize(depth + 1);
       keys.back().clear();
-    } else if (event == Event::key) {
-      if (!keys.at(depth - 1).insert(parsed.get<std::string>()).second) {
-        throw InputError(file, ": header: the key ", printable(parsed.dump()),
-                         " stands there twice");
-      }
+    } else if (event == Event::key &&
+               !keys.at(depth - 1).insert(parsed.get<std::string>()).second) {
+      throw InputError(file, ": header: the key ", printable(parsed.dump()), " stands there twice");
     }
     return true;
   };
@@ -185,7 +183,7 @@ std::string header_of(const TensorFile& file) {
     header += (header.size() > 1 ? "," : "") + Json(entry.first).dump() + ":" + described.dump();
     next = end;
   }
-  header += "}";
+  header += '}';
   header.resize((header.size() + 7) / 8 * 8, ' ');
   return header;
 }

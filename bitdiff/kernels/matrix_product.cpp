@@ -16,7 +16,7 @@ constexpr int64_t kDepth = 128;
 template <class Isa, int kRows, int kVectors, bool kTransposed>
 [[gnu::always_inline]] inline void multiply_block(const MatrixProduct& p, const float* a,
                                                   float* c) {
-  using Vector = typename Isa::Vector;
+  using Vector = Isa::Vector;
   const float* b = p.b;
   for (int64_t first = 0; first < p.depth; first += kSum) {
     Vector sum[kRows][kVectors] = {};

@@ -67,12 +67,12 @@ void on_vectors(const Body& body) {
 /// builds share.
 template <class Isa>
 [[gnu::always_inline]] inline void load(typename Isa::Vector& v, const float* from) {
-  v = *reinterpret_cast<const typename Isa::Unaligned*>(from);
+  v = *reinterpret_cast<const Isa::Unaligned*>(from);
 }
 
 template <class Isa>
 [[gnu::always_inline]] inline void store(float* to, const typename Isa::Vector& v) {
-  *reinterpret_cast<typename Isa::Unaligned*>(to) = v;
+  *reinterpret_cast<Isa::Unaligned*>(to) = v;
 }
 
 // Exchanges the lanes of `a` whose number has the bit `kBit` with those of `b` that have it not.

@@ -13,7 +13,7 @@ constexpr int64_t kGroupWidth = 16;  // Channels that are normalised together.
 
 int64_t groups_of(int64_t width) { return std::max<int64_t>(width / kGroupWidth, 1); }
 
-const SmallNetOptions& checked(const SmallNetOptions& options) {
+SmallNetOptions checked(const SmallNetOptions& options) {
   const auto halvings = static_cast<int64_t>(options.widths.size()) - 1;
   if (halvings < 0 || halvings > 8 || options.size % (int64_t{1} << halvings) != 0) {
     throw UsageError("features.widths: expected 1 to 9 widths, and features.size a multiple of 2 ",

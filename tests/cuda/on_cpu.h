@@ -17,7 +17,7 @@
 /// first, so that results change where a barrier is missing. To be included before the kernels.
 namespace bitdiff::cuda {
 
-// NOLINTBEGIN(readability-identifier-naming): CUDA's names.
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier): CUDA's names.
 
 // What CUDA C++ adds to the language.
 #define __global__
@@ -29,7 +29,7 @@ struct Index {
 };
 inline Index blockIdx, threadIdx;
 
-// NOLINTEND(readability-identifier-naming)
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
 
 /// The threads of the block that runs.
 class Block {
@@ -115,14 +115,14 @@ class Block {
   std::unique_ptr<char[]> stacks_;
 };
 
-// NOLINTBEGIN(readability-identifier-naming): CUDA's names.
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier): CUDA's names.
 inline void __syncthreads() { Block::barrier(); }
 inline float __shfl_xor_sync(unsigned, float x, int mask) {
   return Block::exchange(x, static_cast<unsigned>(mask));
 }
 inline float __uint_as_float(uint32_t bits) { return std::bit_cast<float>(bits); }
 inline uint32_t __float_as_uint(float x) { return std::bit_cast<uint32_t>(x); }
-// NOLINTEND(readability-identifier-naming)
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
 
 template <typename Call, typename... More>
 const char* launch(void (*kernel)(Call, More...), int64_t blocks, Place, const Call& call,

@@ -50,7 +50,9 @@ TEST(Schedule, EveryKindFallsFromDataToNoiseInsideItsBounds) {
     EXPECT_GT(gamma(1), 0);
     EXPECT_LE(gamma(0), 1);
     EXPECT_GT(gamma(0), 0.999);
-    for (double t = 0; t < 1; t += 0.01) EXPECT_GT(gamma(t), gamma(t + 0.01) - 1e-15);
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_GT(gamma(i / 100.0), gamma((i + 1) / 100.0) - 1e-15);
+    }
   }
 }
 
