@@ -8,7 +8,8 @@
 namespace bitdiff {
 
 Tensor is_padding(const Tensor& tokens, int64_t eos) {
-  const auto is_eos = tokens.eq(eos).to(at::kLong);
+  // Of bytes, which are unsigned, -1 would be 255.
+  const auto is_eos = tokens.to(at::kLong).eq(eos).to(at::kLong);
   return is_eos.cumsum(-1) > is_eos;
 }
 

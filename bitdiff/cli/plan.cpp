@@ -44,7 +44,7 @@ void add_text(const DataOptions& options, DataInfo& data) {
   data.categories = {data.text.tokenizer->size()};
   if (options.source != Source::kCaptions) return;
   const auto extension = std::filesystem::path(options.path).extension();
-  if (extension == ".npy" || extension == ".npz") {
+  if (extension == ".npy" || extension == ".npz" || extension == ".safetensors") {
     throw UsageError("plan: --shape does not say what images or features ", options.path,
                      " holds; leave it out, and the data will be asked");
   }

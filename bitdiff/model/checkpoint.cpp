@@ -123,7 +123,7 @@ std::optional<int64_t> step_of(const std::string& name) {
   int64_t step = 0;
   const auto* end = name.data() + name.size();
   const auto [last, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
-  if (error != std::errc() || last != end || step < 0) return {};
+  if (error != std::errc() || last != end || checkpoint_name(step) != name) return {};
   return step;
 }
 

@@ -45,9 +45,9 @@ std::unique_ptr<Denoiser> make_net(const ModelOptions& options, const DataInfo& 
                        {.in_channels = in_channels,
                         .out_channels = process.out_channels(),
                         .resolution = data.shape[1],
-                        .width = data.shape[2],
                         .classes = data.classes,
-                        .out_kernel = process.head == Head::kBits ? 3 : 1},
+                        .out_kernel = process.head == Head::kBits ? 3 : 1,
+                        .width = data.shape[2]},
                        scope);
     case Network::kTransformer:
       if (axes != 1) {

@@ -25,7 +25,7 @@ void check_same(const std::string& where, const char* what, const Value& trained
                 const Value& now) {
   if (trained == now) return;
   throw UsageError(where, ": was trained on data of ", what, " ", text_of(trained), ", found ",
-                   text_of(now), "; give it such data, or train anew into another --out");
+                   text_of(now), "; give it such data");
 }
 
 /// Options of which weights know nothing.
@@ -48,9 +48,13 @@ void check_same_data(const std::string& where, const DataInfo& trained, const Da
   check_same(where, "shape", trained.shape, now.shape);
   check_same(where, "categories", trained.categories, now.categories);
   check_same(where, "classes", trained.classes, now.classes);
-  check_same(where, "palette", trained.palette, now.palette);
   check_same(where, "images of shape", trained.image_shape, now.image_shape);
   check_same<int64_t>(where, "lines", trained.text.lines, now.text.lines);
+  // Either may lack one, for only pictures need it.
+  if (!trained.palette.empty() && !now.palette.empty() && trained.palette != now.palette) {
+    throw UsageError(where, ": was trained on data with other colours for its categories ",
+                     "(palette); give it such data");
+  }
 }
 
 void check_same_model(const std::string& where, const ModelOptions& trained,

@@ -41,9 +41,9 @@ struct UNetShape {
   int64_t in_channels;     ///< C of x_t (and of x0_prev).
   int64_t out_channels;    ///< C of the answer.
   int64_t resolution;      ///< Height of the images; decides which stages have attention.
-  int64_t width = 0;       ///< Of the images; 0: their height.
   int64_t classes = 0;     ///< 0: labels are ignored.
   int64_t out_kernel = 3;  ///< Of the last convolution; 1 for the softmax factorization.
+  int64_t width = 0;       ///< Of the images; 0: their height.
 };
 
 /// A U-Net with new parameters under `scope`: a Denoiser of float32 [B, in_channels, H, W]. H and W

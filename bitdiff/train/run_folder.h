@@ -12,7 +12,8 @@ namespace bitdiff {
 class RunFolder {
  public:
   /// Takes hold of `path`, which is made if need be. Throws BusyError when another process holds
-  /// it, UsageError when it has a run in it and `resume` is false, StorageError.
+  /// it, UsageError when it is a checkpoint, or has a run in it and `resume` is false,
+  /// StorageError.
   RunFolder(std::filesystem::path path, bool resume);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;

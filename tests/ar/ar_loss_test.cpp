@@ -50,6 +50,15 @@ TEST(ArLoss, TakesTokensAsDataHoldThem) {
   EXPECT_THROW(loss_of(tokens.view({1, 2, 3}), -1), c10::Error);
 }
 
+TEST(CountTokens, CountsThoseBeforeThePadding) {
+  const auto tokens = at::tensor({255, 3, 0, 0, 7, 0, 3, 3}).view({2, 1, 4});
+  for (const auto type : {at::kByte, at::kInt, at::kLong}) {
+    EXPECT_EQ(count_tokens(tokens.to(type), 0), 3 + 2);
+    EXPECT_EQ(count_tokens(tokens.to(type), 3), 2 + 3);
+    EXPECT_EQ(count_tokens(tokens.to(type), -1), 8) << type;  // None, not 255.
+  }
+}
+
 TEST(ArLoss, AddsUpToTheLogProbabilitiesOfTexts) {
   const auto chain = MarkovChain::random(1, 4);
   const auto texts = chain.all_texts(3, 2, 0);

@@ -240,7 +240,8 @@ TEST_F(Pretrained, ResamplesPositionsOfAnotherSquare) {
   EXPECT_TRUE(positions[0].equal(weights_["pos_embed"][0][0]));
   // Columns 0 1 2 3 at twice the size: halfway, 0.5 and 2.5 but for what bicubic does at the edge.
   EXPECT_TRUE(positions[1].allclose(positions[3]));
-  EXPECT_NEAR(positions[1][0].item<double>(), 0.5, 0.2);
+  // Weights of a = -0.5, as with antialiasing: (0.8672 + 2 * 0.2266 - 3 * 0.0703) / 1.8906 there.
+  EXPECT_NEAR(positions[1][0].item<double>(), 0.587, 1e-3);
   EXPECT_NEAR((positions[1] + positions[2])[0].item<double>(), 3, 1e-5);
 }
 

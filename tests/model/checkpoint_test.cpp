@@ -87,7 +87,8 @@ TEST(Checkpoint, TheNewestIsThatOfTheMostSteps) {
   };
   const std::vector<fs::path> made = {make(checkpoint_name(7)), make(checkpoint_name(99'999'000)),
                                       make(checkpoint_name(100'000'000))};
-  for (const auto* kept : {"step-best", "step-00000008-good", "step-", "step--0000009", "old"}) {
+  for (const auto* kept :
+       {"step-best", "step-00000008-good", "step-", "step-9", "step--0000009", "old"}) {
     make(kept);
   }
   EXPECT_EQ(list_checkpoints(folder.path()), made);
