@@ -9,6 +9,7 @@
 
 #include "bitdiff/kernels/group_norm.h"
 #include "bitdiff/kernels/int8_conv_cpu.h"
+#include "bitdiff/kernels/parts.h"
 
 namespace bitdiff::kernels {
 namespace {
@@ -18,13 +19,6 @@ bool fits(const std::vector<Tensor>& x, const Int8Weight& weight) {
   for (const auto& part : x)
     if (!cpu::fits_int8_conv(part)) return false;
   return true;
-}
-
-void check(const std::vector<Tensor>& x, const Int8Weight& weight) {
-  int64_t channels = 0;
-  for (const auto& part : x) channels += part.size(1);
-  TORCH_CHECK(channels == weight.q.size(1), "int8_conv: expected ", weight.q.size(1),
-              " channels, got ", channels);
 }
 
 // [B] along the images [B, C, H, W].
@@ -59,7 +53,7 @@ Int8Weight quantize_weight(const Tensor& weight) {
 }
 
 Tensor int8_conv(const std::vector<Tensor>& x, const Int8Weight& weight, const Tensor& bias) {
-  check(x, weight);
+  check_parts("int8_conv", x, 1, weight.q.size(1), bias, weight.q.size(0));
   return fits(x, weight) ? cpu::int8_conv(x, weight, bias) : reference::int8_conv(x, weight, bias);
 }
 
@@ -71,7 +65,8 @@ Tensor int8_linear(const Tensor& x, const Int8Weight& weight, const Tensor& bias
 
 Tensor int8_silu_conv(const std::vector<Tensor>& x, const Norm& norm, const Int8Weight& weight,
                       const Tensor& bias, const std::optional<Residual>& residual) {
-  check(x, weight);
+  check_parts("int8_silu_conv", x, 1, weight.q.size(1), bias, weight.q.size(0));
+  if (residual) check_residual("int8_silu_conv", residual->x, x[0], weight.q.size(0));
   const std::vector<int64_t> each{x[0].size(0), weight.q.size(1)};
   TORCH_CHECK(norm.weight.sizes() == each && norm.bias.sizes() == each && norm.groups > 0 &&
                   each[1] % norm.groups == 0,

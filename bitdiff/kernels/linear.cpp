@@ -8,6 +8,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "bitdiff/kernels/linear_cpu.h"
+#include "bitdiff/kernels/parts.h"
 
 namespace bitdiff::kernels {
 namespace {
@@ -71,6 +72,7 @@ Tensor apply(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& b
 }  // namespace
 
 Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {
+  check_parts("linear", x, -1, weight.size(1), bias, weight.size(0));
   if (!fits(x, weight)) return for_vectors(reference::linear(x, weight, bias), x[0]);
   return apply(x, weight, bias);
 }
@@ -80,6 +82,7 @@ Tensor reference::linear(const std::vector<Tensor>& x, const Tensor& weight, con
 }
 
 Tensor conv1x1(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias) {
+  check_parts("conv1x1", x, 1, weight.size(1), bias, weight.size(0));
   // Channels last, the pixels of images are rows.
   std::vector<Tensor> rows;
   for (const auto& part : x) rows.push_back(part.permute({0, 2, 3, 1}));

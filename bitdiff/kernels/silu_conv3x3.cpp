@@ -7,6 +7,7 @@
 #include "bitdiff/kernels/conv3x3.h"
 #include "bitdiff/kernels/conv3x3_cpu.h"
 #include "bitdiff/kernels/group_norm_cpu.h"
+#include "bitdiff/kernels/parts.h"
 
 namespace bitdiff::kernels {
 namespace {
@@ -75,13 +76,17 @@ bool fits(const std::vector<Tensor>& x, const Tensor& weight,
   return cpu::fits_conv3x3_weight(weight);
 }
 
-void check(const std::vector<Tensor>& x, const Norm& norm, const Tensor& weight) {
-  TORCH_CHECK(!x.empty() && x[0].dim() == 4 && weight.dim() == 4, "silu_conv3x3: expected images");
-  int64_t channels = 0;
-  for (const auto& part : x) channels += part.size(1);
+void check(const std::vector<Tensor>& x, const Norm& norm, const Tensor& weight, const Tensor& bias,
+           const std::optional<Residual>& residual) {
+  TORCH_CHECK(!x.empty() && x[0].dim() == 4 && weight.dim() == 4 && weight.size(2) == 3 &&
+                  weight.size(3) == 3,
+              "silu_conv3x3: expected images and a weight [N, K, 3, 3], got ", weight.sizes());
+  const int64_t channels = weight.size(1);
+  check_parts("silu_conv3x3", x, 1, channels, bias, weight.size(0));
+  if (residual) check_residual("silu_conv3x3", residual->x, x[0], weight.size(0));
   const std::vector<int64_t> each{x[0].size(0), channels};
-  TORCH_CHECK(norm.weight.sizes() == each && norm.bias.sizes() == each &&
-                  weight.size(1) == channels && norm.groups > 0 && channels % norm.groups == 0,
+  TORCH_CHECK(norm.weight.sizes() == each && norm.bias.sizes() == each && norm.groups > 0 &&
+                  channels % norm.groups == 0,
               "silu_conv3x3: expected weights for ", channels, " channels, got ",
               norm.weight.sizes(), norm.bias.sizes(), weight.sizes(), " and ", norm.groups,
               " groups");
@@ -95,7 +100,7 @@ Tensor finish(const Tensor& y, const std::optional<Residual>& residual) {
 
 Tensor silu_conv3x3(const std::vector<Tensor>& x, const Norm& norm, const Tensor& weight,
                     const Tensor& bias, const std::optional<Residual>& residual) {
-  check(x, norm, weight);
+  check(x, norm, weight, bias, residual);
   if (!fits(x, weight, residual)) {
     const auto a = group_norm(x, norm.groups, norm.weight, norm.bias, kSilu);
     return finish(conv3x3(a, weight, bias), residual);

@@ -102,6 +102,18 @@ TEST(Linear, ARowDependsNeitherOnItsNeighboursNorOnThreads) {
   at::set_num_threads(threads);
 }
 
+TEST(Linear, RefusesWhatDoesNotFit) {
+  const auto weight = at::ones({16, 32}), bias = at::ones(16);
+  const auto rows = [](int64_t width, int64_t count = 64) { return at::ones({count, width}); };
+  for (const auto& x :
+       {std::vector{rows(48)}, {rows(16)}, {rows(16), rows(32)}, {rows(16), rows(16, 32)}, {}}) {
+    EXPECT_THROW(kernels::linear(x, weight, bias), c10::Error) << x.size();
+  }
+  EXPECT_THROW(kernels::linear({rows(32)}, weight, at::ones(32)), c10::Error);
+  const auto images = at::ones({2, 48, 8, 8}).contiguous(at::MemoryFormat::ChannelsLast);
+  EXPECT_THROW(conv1x1({images}, weight.view({16, 32, 1, 1}), bias), c10::Error);
+}
+
 TEST(Linear, IsItsFormula) {
   const auto x = at::arange(32 * 16, at::kFloat).view({32, 16});
   const auto weight = at::eye(16) * 2;

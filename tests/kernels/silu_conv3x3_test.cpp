@@ -102,6 +102,10 @@ TEST(SiluConv3x3, RefusesWhatDoesNotFit) {
   EXPECT_THROW(silu_conv3x3({t[0], t[0]}, {16, t[1], t[2]}, t[3], t[4]), c10::Error);
   EXPECT_THROW(silu_conv3x3({t[0]}, {7, t[1], t[2]}, t[3], t[4]), c10::Error);
   EXPECT_THROW(silu_conv3x3({}, {16, t[1], t[2]}, t[3], t[4]), c10::Error);
+  EXPECT_THROW(silu_conv3x3({t[0]}, {16, t[1], t[2]}, t[3], at::cat({t[4], t[4]})), c10::Error);
+  EXPECT_THROW(silu_conv3x3({t[0]}, {16, t[1], t[2]}, t[3].slice(2, 0, 2), t[4]), c10::Error);
+  const Residual smaller{t[0].slice(2, 0, 1), 1};
+  EXPECT_THROW(silu_conv3x3({t[0]}, {16, t[1], t[2]}, t[3], t[4], smaller), c10::Error);
 }
 
 }  // namespace
