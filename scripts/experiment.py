@@ -52,11 +52,13 @@ class Runner:
 
     def model(self, train, seed):
         settings = self.preset.train + train + ((f"data.path={self.a.data}",) if self.a.data else ())
-        run = self.out / "models" / key_of(self.preset.config, self.preset.train + train, seed)
+        config = (ROOT / self.preset.config).read_text()
+        run = self.out / "models" / key_of(config, self.a.data, self.preset.train + train, seed)
         done = run / "trained"
         if not done.exists():
-            resume = ["--resume"] if (run / "checkpoints").exists() and any((run / "checkpoints").iterdir()) else []
-            self.program("train", self.preset.config, "--out", run, "--seed", seed, *sets(settings), *resume,
+            resume = ["--resume"] if any((run / "checkpoints").glob("step-*")) else []
+            self.program("train", self.preset.config, "--out", run, "--seed", seed, "--device", self.a.device,
+                         *sets(settings), *resume,
                          log=run.with_suffix(".log"))
             done.write_text(f"{' '.join(train) or 'uint8'}, seed {seed}\n")
         return run
@@ -66,10 +68,13 @@ class Runner:
         run = self.model(cell.train, seed)
         sample = (f"sample.steps={self.preset.steps}",) + cell.sample
         base = self.out / cell.metric / key_of(run.name, sample, self.preset.samples, *cell.flags)
-        figures = base.with_suffix(".json")
+        # Samples may be shared by figures of several networks.
+        network = pathlib.Path(self.a.features).read_bytes() if cell.metric == "fd" else b""
+        figures = base.with_name(f"{base.name}-{hashlib.sha256(network).hexdigest()[:12]}.json")
         if not figures.exists():
             base.parent.mkdir(parents=True, exist_ok=True)
-            count = ["--num", self.preset.samples, *sets(sample), *cell.flags]
+            device = "cpu" if "--int8" in cell.flags else self.a.device
+            count = ["--num", self.preset.samples, "--device", device, *sets(sample), *cell.flags]
             if cell.metric == "bits":
                 self.program("eval", "bits", run, *count, "--json", figures, "--picture", base.with_suffix(".svg"),
                              log=base.with_suffix(".log"))
@@ -163,11 +168,13 @@ def main():
     p.add_argument("--preset", choices=PRESETS, default="cpu-hour")
     p.add_argument("--data", help="folder of CIFAR-10 binaries; default: the config's")
     p.add_argument("--features", default="data/features/cifar10.safetensors", help="network of the Fréchet distance")
+    p.add_argument("--device", help="where to compute; default: cuda for the presets of GPUs, else cpu")
     p.add_argument("--out", default="runs/experiments")
     p.add_argument("--program", default=str(ROOT / "build/bitdiff"))
     p.add_argument("--jobs", type=int, default=1, help="programs at a time, which share the cores")
     a = p.parse_args()
     a.out = str(pathlib.Path(a.out).resolve())
+    a.device = a.device or PRESETS[a.preset].device
 
     study, runner = STUDIES[a.study], Runner(a)
     values, floor = measure_all(runner, study)

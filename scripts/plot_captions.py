@@ -51,7 +51,8 @@ def main():
     columns["a person"] = [records[row]["captions"][0] for row in a.rows]
 
     images = numpy.load(a.images, mmap_mode="r")
-    figure, axes = plt.subplots(len(a.rows), 2, figsize=(9, 1.65 * len(a.rows)), width_ratios=[1, 5], layout="constrained")
+    figure, axes = plt.subplots(len(a.rows), 2, figsize=(9, 1.65 * len(a.rows)), width_ratios=[1, 5], layout="constrained",
+                                squeeze=False)
     for i, (row, (picture, words)) in enumerate(zip(a.rows, axes)):
         picture.imshow(images[row])
         picture.axis("off")

@@ -30,14 +30,15 @@ class Preset:
     steps: int  # Of sampling, where a study does not vary them.
     seeds: int
     cost: str = field(default="")
+    device: str = "cpu"
 
 
 PRESETS = {
     "cpu-hour": Preset("configs/cifar16.toml", (), 500, 50, 3, "CIFAR-10 at 16x16, 500 steps of 32"),
     "cpu-8x8": Preset("configs/cifar8.toml", (), 2000, 50, 3, "CIFAR-10 at 8x8, 5,000 steps of 32"),
     "gpu-30min": Preset("configs/cifar10-uint8.toml", ("train.steps=10000", "train.bf16=true"), 10000, 100, 1,
-                        "CIFAR-10, the paper's network, 10,000 steps of 128"),
-    "paper": Preset("configs/cifar10-uint8.toml", (), 50000, 100, 1, "CIFAR-10 as in the paper"),
+                        "CIFAR-10, the paper's network, 10,000 steps of 128", "cuda"),
+    "paper": Preset("configs/cifar10-uint8.toml", (), 50000, 100, 1, "CIFAR-10 as in the paper", "cuda"),
 }
 
 UINT8 = ()
