@@ -50,7 +50,9 @@ format:
 	@scripts/setup.sh lint
 	@git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format -i
 
-install: build
+# Of what is built: as root, set-up would look for everything in another home.
+install:
+	@test -x $(BUILD)/bitdiff || { echo "make install: expected $(BUILD)/bitdiff, found none; run make first" >&2; exit 1; }
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
