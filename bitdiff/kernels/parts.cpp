@@ -4,8 +4,8 @@
 
 namespace bitdiff::kernels {
 
-void check_parts(const char* what, const std::vector<Tensor>& parts, int64_t axis,
-                 int64_t channels, const Tensor& bias, int64_t outputs) {
+void check_parts(const char* what, const std::vector<Tensor>& parts, int64_t axis, int64_t channels,
+                 const Tensor& bias, int64_t outputs) {
   TORCH_CHECK(!parts.empty() && parts[0].dim() > 0, what, ": expected inputs, got none");
   const int64_t dims = parts[0].dim(), place = axis < 0 ? axis + dims : axis;
   int64_t found = 0;
