@@ -12,20 +12,10 @@
 namespace bitdiff {
 namespace {
 
-std::string text_of(int64_t number) { return std::to_string(number); }
-
-std::string text_of(const std::vector<int64_t>& numbers) {
-  std::string all;
-  for (const int64_t number : numbers) all += (all.empty() ? "" : ", ") + std::to_string(number);
-  return "[" + all + "]";
-}
-
-template <class Value>
-void check_same(const std::string& where, const char* what, const Value& trained,
-                const Value& now) {
+void check_same(const std::string& where, const char* what, IntArrayRef trained, IntArrayRef now) {
   if (trained == now) return;
-  throw UsageError(where, ": was trained on data of ", what, " ", text_of(trained), ", found ",
-                   text_of(now), "; give it such data");
+  throw UsageError(where, ": was trained on data of ", what, " ", trained, ", found ", now,
+                   "; give it such data");
 }
 
 /// Options of which weights know nothing.
@@ -47,9 +37,9 @@ std::vector<ConfigWriter::Value> values_of(const ModelOptions& options, bool des
 void check_same_data(const std::string& where, const DataInfo& trained, const DataInfo& now) {
   check_same(where, "shape", trained.shape, now.shape);
   check_same(where, "categories", trained.categories, now.categories);
-  check_same(where, "classes", trained.classes, now.classes);
+  check_same(where, "classes", {trained.classes}, {now.classes});
   check_same(where, "images of shape", trained.image_shape, now.image_shape);
-  check_same<int64_t>(where, "lines", trained.text.lines, now.text.lines);
+  check_same(where, "lines", {int64_t{trained.text.lines}}, {int64_t{now.text.lines}});
   // Either may lack one, for only pictures need it.
   if (!trained.palette.empty() && !now.palette.empty() && trained.palette != now.palette) {
     throw UsageError(where, ": was trained on data with other colours for its categories ",
