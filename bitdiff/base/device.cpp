@@ -47,4 +47,9 @@ at::Device open_device(const std::string& word, int64_t local_rank) {
   return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
 }
 
+Tensor to_device(const Tensor& t, at::Device device) {
+  if (!t.is_cpu() || !device.is_cuda()) return t.to(device);
+  return t.pin_memory().to(device, t.scalar_type(), /*non_blocking=*/true);
+}
+
 }  // namespace bitdiff

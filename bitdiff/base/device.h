@@ -5,6 +5,8 @@
 
 #include <c10/core/Device.h>
 
+#include "bitdiff/base/tensor.h"
+
 namespace bitdiff {
 
 /// The device that `word` names: cpu, cuda or cuda:N. Plain cuda is the first GPU, or of the
@@ -12,5 +14,9 @@ namespace bitdiff {
 /// loaded when first asked for, and must be before the first use of a tensor. Throws UsageError for
 /// another word, and where LibTorch's CUDA, a driver or that device is missing.
 at::Device open_device(const std::string& word, int64_t local_rank = 0);
+
+/// `t` on `device`. From main memory to a GPU it travels while the caller goes on, by way of memory
+/// that the GPU reads itself.
+Tensor to_device(const Tensor& t, at::Device device);
 
 }  // namespace bitdiff

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "bitdiff/base/tensor.h"
@@ -51,8 +52,19 @@ class Streams {
   Streams on(at::Device device) const { return {seed_, rows_, device}; }
 
   at::Device device() const { return device_; }
-  int64_t size() const { return static_cast<int64_t>(rows_.size()); }
+  int64_t size() const;
   const std::vector<int64_t>& rows() const { return rows_; }
+
+  /// The numbers of the rows, int64 [B] on the streams' device.
+  Tensor numbers() const;
+
+  /// The same streams of the rows whose numbers stand in `numbers`, int64 [B] on the streams'
+  /// device, whenever something is drawn: for work that is recorded once and repeated
+  /// (cuda/recorder.h). Their rows() are empty.
+  Streams reading(const Tensor& numbers) const;
+
+  /// What sets these streams apart from others of the same rows.
+  uint64_t seed() const { return seed_; }
 
   /// float32 `shape` = [B, ...], B = size(); uniform in [0, 1), multiples of 2^-24.
   Tensor uniform(IntArrayRef shape) const;
@@ -61,9 +73,15 @@ class Streams {
   Tensor normal(IntArrayRef shape) const;
 
  private:
+  Streams(uint64_t seed, std::vector<int64_t> rows, at::Device device, Tensor numbers)
+      : seed_(seed), rows_(std::move(rows)), device_(device), numbers_(std::move(numbers)) {}
+
+  Tensor numbers_on_cpu() const;
+
   uint64_t seed_;
   std::vector<int64_t> rows_;
   at::Device device_;
+  Tensor numbers_;  // Defined where draws read them instead of rows_.
 };
 
 /// A permutation of 0 .. n-1, a function of (seed, purpose, index) alone (Fisher-Yates).

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "bitdiff/base/tensor.h"
 #include "bitdiff/cuda/interface.h"
@@ -11,8 +10,9 @@ namespace bitdiff::gpu {
 
 enum class Distribution { kUniform, kNormal };
 
-/// float32 `shape` = [rows.size(), ...] on `device`: what Streams(seed, rows) gives.
+/// float32 `shape` = [B, ...] beside `numbers`, int64 [B]: what Streams gives rows of these
+/// numbers.
 Tensor draw(const cuda::Kernels& kernels, Distribution distribution, uint64_t seed,
-            const std::vector<int64_t>& rows, IntArrayRef shape, at::Device device);
+            const Tensor& numbers, IntArrayRef shape);
 
 }  // namespace bitdiff::gpu

@@ -25,6 +25,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 
+#include "bitdiff/base/device.h"
 #include "bitdiff/base/error.h"
 #include "bitdiff/bits/nearest.h"
 #include "bitdiff/bits/permutation.h"
@@ -193,14 +194,14 @@ Tensor Codec::encode(const Tensor& x, std::optional<at::Device> device) const {
   check_range(x);
   const auto there = device.value_or(x.device());
   if (options_.encoding == Encoding::kPixels) {
-    const auto values = x.to(there);
+    const auto values = to_device(x, there);
     return values.to(at::kFloat) / largest(values) * (2 * options_.scale) - options_.scale;
   }
   if (options_.encoding != Encoding::kOneHot) {
     // Only the codes travel to the device: they are much smaller than the bits.
-    return kernels::int2bit(codes_of(x.cpu()).to(there), bits_, options_.scale);
+    return kernels::int2bit(to_device(codes_of(x.cpu()), there), bits_, options_.scale);
   }
-  const auto values = x.to(there);
+  const auto values = to_device(x, there);
   std::vector<Tensor> parts;
   for (int64_t c = 0; c < channels(); ++c) {
     std::vector<int64_t> shape(x.dim(), 1);
@@ -293,7 +294,7 @@ Tensor Codec::largest(const Tensor& x) const {
   std::vector<int64_t> shape(x.dim() - 1, 1);
   shape[0] = channels();
   const auto k = at::tensor(categories_, at::kDouble) - 1;
-  return k.to(at::kFloat).reshape(shape).to(x.device());
+  return to_device(k.to(at::kFloat).reshape(shape), x.device());
 }
 
 Codec::Decoded Codec::decode_pixels(const Tensor& x_bits) const {

@@ -6,6 +6,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include "bitdiff/base/device.h"
 #include "bitdiff/base/error.h"
 
 namespace bitdiff {
@@ -72,7 +73,7 @@ Tensor Schedule::operator()(const Tensor& t) const {
   auto gamma = at::empty(times.sizes(), at::kDouble);
   const double* from = times.const_data_ptr<double>();
   std::transform(from, from + times.numel(), gamma.mutable_data_ptr<double>(), *this);
-  return gamma.to(t.device());
+  return to_device(gamma, t.device());
 }
 
 double log_snr(double gamma) { return std::log(gamma / (1 - gamma)); }

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include "bitdiff/base/device.h"
+
 namespace bitdiff {
 namespace {
 
@@ -41,7 +43,7 @@ Tensor loss_at(const Process& process, const Denoiser& net, const Tensor& x,
 
   // Corrupt data.
   const auto eps = streams.fork(Purpose::kNoise).normal(x_bits.sizes());
-  const auto gamma = gammas.to(streams.device());
+  const auto gamma = to_device(gammas, streams.device());
   const auto x_crpt = corrupt(x_bits, eps, gamma);
 
   // Compute self-cond estimate.

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include "bitdiff/base/device.h"
 #include "bitdiff/base/error.h"
 
 namespace bitdiff {
@@ -32,7 +33,7 @@ Tensor images_of(const Model& model, const DrawOptions& options, const Streams& 
   if (!options.images) {
     throw UsageError("this model describes images and was given none; use bitdiff caption");
   }
-  return options.images(streams.rows()).to(streams.device());
+  return to_device(options.images(streams.rows()), streams.device());
 }
 
 /// Every row of one block, as analog bits.

@@ -5,6 +5,7 @@
 #include <ATen/TensorOperators.h>
 
 #include "bitdiff/ar/ar_loss.h"
+#include "bitdiff/base/device.h"
 #include "bitdiff/data/tokenizer.h"
 #include "bitdiff/diffusion/train_loss.h"
 
@@ -17,12 +18,13 @@ Tensor weight_of(const Model& model, const Tensor& x, const Streams& streams) {
   const auto& text = model.data.text;
   const double pad_weight = model.process.pad_weight;
   if (!text.tokenizer || !text.lines || pad_weight == 1) return {};
-  const auto padding = is_padding(x, text.tokenizer->eos()).to(streams.device(), at::kFloat);
+  const auto padding =
+      to_device(is_padding(x, text.tokenizer->eos()), streams.device()).to(at::kFloat);
   return 1 - (1 - pad_weight) * padding;
 }
 
 Tensor moved(const Tensor& t, const Streams& streams) {
-  return t.defined() ? t.to(streams.device()) : t;
+  return t.defined() ? to_device(t, streams.device()) : t;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/softmax.h>
 
+#include "bitdiff/base/device.h"
 #include "bitdiff/base/error.h"
 #include "bitdiff/diffusion/likelihood.h"
 #include "bitdiff/nn/layers.h"
@@ -33,21 +34,20 @@ struct NoisyTokens {
   NoisyTokens(const Tensor& analog, int64_t width, const Scope& scope)
       : vectors(analog.size(0), width, scope),
         bias_out(scope.add_filled("bias_out", {analog.size(0)}, 0)),
-        codes(analog),
-        prior(scope.add_filled("prior", {analog.size(0)}, 0)) {}
+        prior(scope.add_filled("prior", {analog.size(0)}, 0)),
+        codes(to_device(analog, prior.device())) {}
 
   /// The mean vector of the tokens that may be behind x_t [B, C, L], [B, L, width].
   Tensor seen_in(const Tensor& x_t, const Tensor& gamma) const {
-    return vectors.mean(
-        at::softmax(log_likelihood(codes.to(x_t.device()), x_t, gamma) + prior, -1));
+    return vectors.mean(at::softmax(log_likelihood(codes, x_t, gamma) + prior, -1));
   }
 
   Tensor logits(const Tensor& state) const { return vectors.logits(state, bias_out); }
 
   TokenVectors vectors;
   Tensor bias_out;
-  Tensor codes;
   Tensor prior;  // Logits, learned.
+  Tensor codes;
 };
 
 class Transformer final : public Denoiser {

@@ -50,6 +50,20 @@ TEST(Streams, AreUniformAndNormal) {
   EXPECT_NEAR((z.slice(0, 1) * z.slice(0, 0, -1)).mean().item<double>(), 0, 5 / std::sqrt(n));
 }
 
+TEST(Streams, ReadTheNumbersOfTheirRowsAtEachDraw) {
+  const Streams streams(5, {3, 9});
+  EXPECT_TRUE(streams.numbers().equal(at::tensor({3, 9}, at::kLong)));
+  const auto numbers = at::tensor({3, 9}, at::kLong);
+  const auto reading = streams.reading(numbers);
+  EXPECT_EQ(reading.size(), 2);
+  EXPECT_TRUE(reading.normal({2, 7}).equal(streams.normal({2, 7})));
+  const auto forked = reading.fork(Purpose::kNoise).slice(1, 2);
+  numbers.copy_(at::tensor({4, 1}, at::kLong));
+  EXPECT_TRUE(reading.uniform({2, 7}).equal(Streams(5, {4, 1}).uniform({2, 7})));
+  EXPECT_TRUE(forked.normal({1, 7}).equal(Streams(5, {1}).fork(Purpose::kNoise).normal({1, 7})));
+  EXPECT_THROW(streams.reading(numbers.to(at::kInt)), c10::Error);
+}
+
 // The vectors of Random123's kat_vectors for philox4x32-10 with counter and key zero.
 TEST(Streams, StandOnPhiloxKnownAnswers) {
   at::Philox4_32 engine(0, 0, 0);

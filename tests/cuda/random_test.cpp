@@ -22,7 +22,7 @@ const std::vector<std::vector<int64_t>> kShapes = {{4, 4}, {4, 1}, {4, 3, 5}, {4
 TEST(StreamsOnGpus, UniformNumbersAreTheBitsOfTheCpu) {
   for (const auto& shape : kShapes) {
     const auto found =
-        gpu::draw(cuda::on_cpu(), Distribution::kUniform, kSeed, kRows, shape, at::kCPU);
+        gpu::draw(cuda::on_cpu(), Distribution::kUniform, kSeed, at::tensor(kRows), shape);
     EXPECT_TRUE(found.equal(Streams(kSeed, kRows).uniform(shape))) << IntArrayRef(shape);
   }
 }
@@ -30,13 +30,13 @@ TEST(StreamsOnGpus, UniformNumbersAreTheBitsOfTheCpu) {
 TEST(StreamsOnGpus, NormalNumbersAreThoseOfTheCpu) {
   for (const auto& shape : kShapes) {
     const auto found =
-        gpu::draw(cuda::on_cpu(), Distribution::kNormal, kSeed, kRows, shape, at::kCPU);
+        gpu::draw(cuda::on_cpu(), Distribution::kNormal, kSeed, at::tensor(kRows), shape);
     EXPECT_TRUE(found.allclose(Streams(kSeed, kRows).normal(shape), 0, 1e-6)) << IntArrayRef(shape);
   }
 }
 
 TEST(StreamsOnGpus, RefuseAShapeOfOtherRows) {
-  EXPECT_THROW(gpu::draw(cuda::on_cpu(), Distribution::kNormal, kSeed, kRows, {3, 4}, at::kCPU),
+  EXPECT_THROW(gpu::draw(cuda::on_cpu(), Distribution::kNormal, kSeed, at::tensor(kRows), {3, 4}),
                c10::Error);
 }
 
