@@ -36,6 +36,9 @@ std::string str(const Parts&... parts) {
   return out.str();
 }
 
+/// What stands before the first line break: LibTorch's errors go on with advice and C++ frames.
+inline std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
 template <ErrorKind kKind>
 class ErrorOf : public Error {
  public:

@@ -12,12 +12,6 @@
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
 namespace bitdiff {
-
-std::string first_line(const c10::Error& error) {
-  const std::string all = error.what_without_backtrace();
-  return all.substr(0, all.find('\n'));
-}
-
 namespace {
 
 /// What c10d throws, in our words.
@@ -26,7 +20,8 @@ auto attempt(const char* what, const Call& call) {
   try {
     return call();
   } catch (const c10::Error& error) {
-    throw DistributedError("c10d failed to ", what, ": ", first_line(error),
+    throw DistributedError("c10d failed to ", what, ": ",
+                           first_line(error.what_without_backtrace()),
                            "; another process may have ended: see what it said");
   }
 }

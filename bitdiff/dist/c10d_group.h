@@ -1,24 +1,17 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include <c10/core/Device.h>
 #include <c10/util/intrusive_ptr.h>
 
 #include "bitdiff/dist/group.h"
 
-namespace c10 {
-class Error;
-}  // namespace c10
 namespace c10d {
 class Backend;
 }  // namespace c10d
 
 namespace bitdiff {
-
-/// What an error of LibTorch says, without the lines of C++ frames that c10d's go on with.
-std::string first_line(const c10::Error& error);
 
 /// Processes that talk through a backend of c10d, which takes tensors on `device` alone: others are
 /// copied there and back. What waits on a GPU lets the CPU go on.

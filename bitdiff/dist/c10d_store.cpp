@@ -77,7 +77,8 @@ StorePtr open_store(const std::string& host, uint16_t port, BoundSocket* own) {
     return c10::make_intrusive<c10d::TCPStore>(host, options);
   } catch (const c10::Error& error) {
     throw DistributedError("cannot reach the first process at ", host, ":", port, ": ",
-                           first_line(error), "; MASTER_ADDR names another address of its machine");
+                           first_line(error.what_without_backtrace()),
+                           "; MASTER_ADDR names another address of its machine");
   }
 }
 

@@ -73,7 +73,8 @@ std::unique_ptr<Group> join_nccl(const Launch& launch, at::Device device) {
     backend->eagerConnectSingleDevice(device);
     return group;
   } catch (const c10::Error& error) {
-    throw DistributedError("NCCL failed to start on ", device, ": ", first_line(error),
+    throw DistributedError("NCCL failed to start on ", device, ": ",
+                           first_line(error.what_without_backtrace()),
                            "; NCCL_DEBUG=INFO shows more");
   }
 }
