@@ -15,6 +15,20 @@ class AutocastCache {
   AutocastCache& operator=(const AutocastCache&) = delete;
 };
 
+/// While it lives autocast casts weights anew at each use.
+class NoAutocastCache {
+ public:
+  NoAutocastCache() : before_(at::autocast::is_autocast_cache_enabled()) {
+    at::autocast::set_autocast_cache_enabled(false);
+  }
+  ~NoAutocastCache() { at::autocast::set_autocast_cache_enabled(before_); }
+  NoAutocastCache(const NoAutocastCache&) = delete;
+  NoAutocastCache& operator=(const NoAutocastCache&) = delete;
+
+ private:
+  bool before_;
+};
+
 /// Whether a kind of device has autocast and it is on.
 inline bool has_autocast_on(at::DeviceType device) {
   return at::autocast::is_autocast_available(device) && at::autocast::is_autocast_enabled(device);

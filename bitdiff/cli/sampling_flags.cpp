@@ -7,6 +7,7 @@
 #include "bitdiff/base/error.h"
 #include "bitdiff/dist/launch.h"
 #include "bitdiff/model/checkpoint.h"
+#include "bitdiff/model/cuda_graphs.h"
 
 namespace bitdiff {
 
@@ -44,6 +45,8 @@ void SamplingFlags::add_to(CLI::App& command) {
   command.add_flag(
       "--int8", int8,
       "compute with 8-bit integers: faster with AVX-512 VNNI, slower without, not quite the same");
+  command.add_flag("--cuda-graphs", cuda_graphs,
+                   "record the network's call on the GPU and repeat it: fewer launches");
 }
 
 void SamplingFlags::check_set(const std::string& section) const {
@@ -102,6 +105,7 @@ Model SamplingFlags::model_of(const std::filesystem::path& checkpoint) const {
     if (!loaded.net) throw UsageError("--int8: this model is autoregressive and has none");
     loaded.net->quantize();
   }
+  if (cuda_graphs) use_cuda_graphs(loaded);
   return loaded;
 }
 

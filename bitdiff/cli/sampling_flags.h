@@ -23,6 +23,7 @@ struct SamplingFlags {
   std::string device = "cpu";
   bool bf16 = false;
   bool int8 = false;
+  bool cuda_graphs = false;
 
   /// Adds the model and the flags to `command`; this must live as long.
   void add_to(CLI::App& command);

@@ -20,6 +20,7 @@
 #include "bitdiff/dist/group.h"
 #include "bitdiff/dist/launch.h"
 #include "bitdiff/io/atomic_file.h"
+#include "bitdiff/model/cuda_graphs.h"
 #include "bitdiff/model/draw.h"
 #include "bitdiff/model/pretrained.h"
 #include "bitdiff/model/same.h"
@@ -41,6 +42,7 @@ struct Flags {
   std::optional<int64_t> steps;
   std::optional<int64_t> seed;
   std::string device = "cpu";
+  bool cuda_graphs = false;
   bool resume = false;
 };
 
@@ -216,6 +218,16 @@ void announce(const Flags& flags, const RunOptions& options, const Model& model,
   }
 }
 
+/// Records the network's calls, if so asked.
+void record_calls(const Flags& flags, const ModelOptions& options, Model& model) {
+  if (!flags.cuda_graphs) return;
+  if (options.network == Network::kUNet && options.unet.activation_checkpointing) {
+    throw UsageError("--cuda-graphs: expected unet.activation_checkpointing = false, found true; ",
+                     "choose one");
+  }
+  use_cuda_graphs(model);
+}
+
 int train(const Flags& flags) {
   StopSignal stop;
   const auto device = open_device(flags.device, launch_of_environment().local_rank);
@@ -224,6 +236,7 @@ int train(const Flags& flags) {
   auto model = make_model(options.model, split.train->info(), options.train.seed, device);
   check_guidance(model, options.sample);
   if (!flags.resume) load_pretrained(options.model.encoder, model);
+  record_calls(flags, options.model, model);
   const auto group = join_group(device);
   Trainer trainer(options.train, model, split.train, options.data.passes(), *group);
 
@@ -264,6 +277,8 @@ Action add_train(CLI::App& program) {
   command->add_option("--device", flags->device, "where to compute: cpu, cuda or cuda:N")
       ->type_name("NAME")
       ->capture_default_str();
+  command->add_flag("--cuda-graphs", flags->cuda_graphs,
+                    "record the network's calls on the GPU and repeat them: fewer launches");
   command->add_flag("--resume", flags->resume,
                     "go on from the newest checkpoint of the run folder");
   return [flags] { return train(*flags); };

@@ -147,10 +147,17 @@ TEST_F(Program, SaysWhichDeviceItHasNot) {
   expect_contains(said_, "--device cuda:99: ");
   EXPECT_EQ(std::count(said_.begin(), said_.end(), '\n'), 1) << said_;
   EXPECT_FALSE(fs::exists(path("run")));
+  EXPECT_EQ(run(train("run", "--cuda-graphs")), 2);
+  expect_contains(said_, "--cuda-graphs: expected --device cuda, found cpu");
+  EXPECT_EQ(run(train("run", "--cuda-graphs --set unet.activation_checkpointing=true")), 2);
+  expect_contains(said_, "--cuda-graphs: expected unet.activation_checkpointing = false");
+  EXPECT_FALSE(fs::exists(path("run")));
   ASSERT_EQ(run(train("run")), 0) << said_;
-  EXPECT_EQ(run(str("sample ", path("run"), " --num 1 --int8 --device cuda --out ", path("s.npz"))),
-            2);
+  const auto sample = str("sample ", path("run"), " --num 1 --out ", path("s.npz"));
+  EXPECT_EQ(run(sample + " --int8 --device cuda"), 2);
   expect_contains(said_, "--int8: expected --device cpu");
+  EXPECT_EQ(run(sample + " --cuda-graphs"), 2);
+  expect_contains(said_, "--cuda-graphs: expected --device cuda, found cpu");
   EXPECT_FALSE(fs::exists(path("s.npz")));
 }
 
