@@ -15,8 +15,10 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include "bench/recorded_on_gpu.h"
 #include "bench/timing.h"
 #include "bitdiff/base/autocast.h"
+#include "bitdiff/base/device.h"
 #include "bitdiff/cli/environment.h"
 #include "bitdiff/diffusion/train_loss.h"
 #include "bitdiff/nn/transformer.h"
@@ -34,6 +36,8 @@ struct BenchOptions {
   int64_t batch = 64;
   int64_t runs = 3;
   bool bf16 = false;
+  std::string device = "cpu";
+  bool cuda_graphs = false;
 };
 
 double time_training(const BenchOptions& options, const Process& process, const Denoiser& net,
@@ -43,10 +47,10 @@ double time_training(const BenchOptions& options, const Process& process, const 
   Ema ema(0.9999, parameters.named());
   const auto x = at::randint(kVocabulary, {options.batch, 1, options.length}, at::kLong);
   uint64_t step = 0;
-  return median_seconds(options.runs, [&] {
+  return median_seconds(options.runs, streams.device(), [&] {
     const auto now = streams.fork(Purpose::kOrder, step++);
     const auto loss = [&] {
-      const Autocast bf16(options.bf16, at::kCPU);
+      const Autocast bf16(options.bf16, streams.device().type());
       return train_loss(process, net, x, cond, now, options.batch / 2);
     }();
     loss.backward();
@@ -59,11 +63,11 @@ double time_sampling(const BenchOptions& options, const Process& process, const 
                      const Condition& cond, const Streams& streams) {
   const c10::NoGradGuard no_grad;
   const auto x_t = streams.normal({options.batch, process.codec.bit_channels(), options.length});
-  const auto gamma = at::full({options.batch}, 0.5, at::kDouble);
+  const auto gamma = at::full({options.batch}, 0.5, x_t.options().dtype(at::kDouble));
   auto x_pred = at::zeros_like(x_t);
   const auto seen = net.look(cond);  // As generate(): once for all steps.
-  const Autocast bf16(options.bf16, at::kCPU);
-  return median_seconds(options.runs, [&] {
+  const Autocast bf16(options.bf16, streams.device().type());
+  return median_seconds(options.runs, streams.device(), [&] {
     x_pred = estimate_x0(process, net.forward(x_t, x_pred, gamma, seen), x_t, gamma);
   });
 }
@@ -72,13 +76,15 @@ void run(const BenchOptions& options) {
   const double before = peak_mb();
   const Process process{.codec = Codec({.categories = {kVocabulary}}, 1)};
   const auto bits = process.codec.bit_channels();
-  Parameters parameters(0);
-  const auto net =
+  const auto device = open_device(options.device);
+  Parameters parameters(0, device);
+  auto net =
       make_transformer({.layers = options.layers, .width = options.width, .heads = options.heads},
                        {bits, bits, options.length, 0, options.width}, Scope(parameters));
+  if (options.cuda_graphs) net = recorded_on_gpu(std::move(net), parameters);
   std::vector<int64_t> rows(options.batch);
   std::iota(rows.begin(), rows.end(), 0);
-  const Streams streams(0, rows);
+  const Streams streams(0, rows, device);
   const Condition cond{.label = {},
                        .context = streams.normal({options.batch, options.context, options.width}),
                        .dropout = {}};
@@ -101,6 +107,8 @@ int main(int argc, char** argv) try {
   app.add_option("--batch", options.batch);
   app.add_option("--runs", options.runs);
   app.add_flag("--bf16", options.bf16, "bfloat16 inside the network");
+  app.add_option("--device", options.device, "cpu, cuda or cuda:N");
+  app.add_flag("--cuda-graphs", options.cuda_graphs, "record calls of the network on the GPU");
   CLI11_PARSE(app, argc, argv);
   bitdiff::run(options);
 } catch (const std::exception& error) {

@@ -13,8 +13,10 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include "bench/recorded_on_gpu.h"
 #include "bench/timing.h"
 #include "bitdiff/base/autocast.h"
+#include "bitdiff/base/device.h"
 #include "bitdiff/cli/environment.h"
 #include "bitdiff/diffusion/train_loss.h"
 #include "bitdiff/nn/unet.h"
@@ -34,6 +36,8 @@ struct BenchOptions {
   bool checkpointing = false;
   bool int8 = false;
   bool bf16 = false;
+  std::string device = "cpu";
+  bool cuda_graphs = false;
 };
 
 double time_training(const BenchOptions& options, const Process& process, const Denoiser& net,
@@ -45,10 +49,10 @@ double time_training(const BenchOptions& options, const Process& process, const 
   const auto side = options.resolution;
   const auto x = at::randint(256, {options.batch, 3, side, side}, at::kByte);
   uint64_t step = 0;
-  return median_seconds(options.runs, [&] {
+  return median_seconds(options.runs, streams.device(), [&] {
     const auto now = streams.fork(Purpose::kOrder, step++);
     const auto loss = [&] {
-      const Autocast bf16(options.bf16, at::kCPU);
+      const Autocast bf16(options.bf16, streams.device().type());
       return train_loss(process, net, x, {}, now, options.batch / 2);
     }();
     loss.backward();
@@ -62,10 +66,10 @@ double time_sampling(const BenchOptions& options, const Process& process, const 
   const c10::NoGradGuard no_grad;
   const auto side = options.resolution;
   const auto x_t = streams.normal({options.batch, process.codec.bit_channels(), side, side});
-  const auto gamma = at::full({options.batch}, 0.5, at::kDouble);
+  const auto gamma = at::full({options.batch}, 0.5, x_t.options().dtype(at::kDouble));
   auto x_pred = at::zeros_like(x_t);
-  const Autocast bf16(options.bf16, at::kCPU);
-  return median_seconds(options.runs, [&] {
+  const Autocast bf16(options.bf16, streams.device().type());
+  return median_seconds(options.runs, streams.device(), [&] {
     x_pred = estimate_x0(process, net.forward(x_t, x_pred, gamma, {}), x_t, gamma);
   });
 }
@@ -74,14 +78,16 @@ void run(const BenchOptions& options) {
   const double before = peak_mb();
   const Process process{.codec = Codec({}, 3)};
   const auto bits = process.codec.bit_channels();
-  Parameters parameters(0);
+  const auto device = open_device(options.device);
+  Parameters parameters(0, device);
   const UNetOptions unet{
       .dim = options.dim, .mult = options.mult, .activation_checkpointing = options.checkpointing};
-  const auto net = make_unet(unet, {bits, bits, options.resolution}, Scope(parameters));
+  auto net = make_unet(unet, {bits, bits, options.resolution}, Scope(parameters));
+  if (options.cuda_graphs) net = recorded_on_gpu(std::move(net), parameters);
   if (options.int8) net->quantize();
   std::vector<int64_t> rows(options.batch);
   std::iota(rows.begin(), rows.end(), 0);
-  const Streams streams(0, rows);
+  const Streams streams(0, rows, device);
   const double seconds = options.what == "train"
                              ? time_training(options, process, *net, parameters, streams)
                              : time_sampling(options, process, *net, streams);
@@ -104,6 +110,8 @@ int main(int argc, char** argv) try {
   app.add_option("--runs", options.runs);
   app.add_flag("--checkpointing", options.checkpointing, "activation checkpointing");
   app.add_flag("--bf16", options.bf16, "bfloat16 inside the network");
+  app.add_option("--device", options.device, "cpu, cuda or cuda:N");
+  app.add_flag("--cuda-graphs", options.cuda_graphs, "record calls of the network on the GPU");
   app.add_flag("--int8", options.int8, "8-bit convolutions, for sampling");
   CLI11_PARSE(app, argc, argv);
   bitdiff::run(options);

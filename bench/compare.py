@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times our networks and PyTorch's side by side: what `make bench` runs.
 
-    BITDIFF_TORCH_PYTHON=python bench/compare.py BUILD [--rounds 3] [--runs 5] [--cases train-dim64 ...] [--md FILE]
+    BITDIFF_TORCH_PYTHON=python bench/compare.py BUILD [--rounds 3] [--runs 5] [--cases train-dim64 ...] [--device cuda] [--md FILE]
 
 Writes BUILD/bench.json, a list of rows, and the same as a Markdown table. The contestants take turns within each round; a
 number is the median over the rounds of each program's own median. OMP_NUM_THREADS sets the threads of all. `compile` is
@@ -35,12 +35,23 @@ CASES = {
 }
 CASES |= {f"{name}-bf16": (program, what, flags, [*ours, "--bf16"], [*more, "--bf16"], examples, unit, f"{ceiling}-bf16")
           for name, (program, what, flags, ours, more, examples, unit, ceiling) in CASES.items() if "int8" not in name}
+# On a GPU: the paper's networks for CIFAR-10 and ImageNet 64x64, by the bfloat16 matrix product, and with CUDA graphs.
+CIFAR10 = ["--dim", "256", "--mult", "1,1,1", "--batch", "128"]
+IMAGENET64 = ["--dim", "192", "--mult", "1,2,3,4", "--resolution", "64", "--batch", "64"]
+GPU_CASES = {
+    f"{net}-{what}-bf16{graphs}": ("bench_unet", what, flags, ["--bf16"] + (["--cuda-graphs"] if graphs else []), ["--bf16"],
+                                   int(flags[-1]), "images/s" if what == "train" else "image-steps/s", "matmul-bf16")
+    for net, flags in (("cifar10", CIFAR10), ("imagenet64", IMAGENET64)) for what in ("train", "sample")
+    for graphs in ("", "-graphs")}
+CASES |= GPU_CASES
 # What to reach: pattern of the case, key of the row, at least.
 TARGETS = (("train-dim[0-9]+", "ratio_eager", 1.5), ("train-dim[0-9]+", "ratio_compile", 1.4),
            ("train-dim[0-9]+", "ceiling_share", 0.75),
            ("sample-dim[0-9]+", "ratio_eager", 1.4), ("sample-dim[0-9]+", "ceiling_share", 0.85),
            ("sample-.*-int8", "ratio_eager", 2.5), ("caption-[a-z]+", "ratio_eager", 1.3),
-           ("caption-[a-z]+", "ceiling_share", 0.6))
+           ("caption-[a-z]+", "ceiling_share", 0.6),
+           ("(cifar10|imagenet64)-.*", "ratio_compile", 1.3), ("(cifar10|imagenet64)-train-.*", "ceiling_share", 0.55),
+           ("(cifar10|imagenet64)-sample-.*", "ceiling_share", 0.6))
 MEMORY_TARGET = 0.8
 HELP_SECONDS, SAMPLE_SECONDS = 0.05, 1.5
 
@@ -54,24 +65,25 @@ def ask(command):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def commands(name, build, python, runs):
+def commands(name, build, python, runs, device):
     program, what, flags, ours, more, _, _, _ = CASES[name]
-    pytorch = [python, os.path.join(HERE, "pytorch_bench.py"), what, *more, *flags, "--runs", str(runs)]
-    return {"ours": [os.path.join(build, "bench", program), what, *flags, *ours, "--runs", str(runs)],
+    how = [*flags, "--runs", str(runs), "--device", device]
+    pytorch = [python, os.path.join(HERE, "pytorch_bench.py"), what, *more, *how]
+    return {"ours": [os.path.join(build, "bench", program), what, *ours, *how],
             "eager": pytorch, "compile": pytorch + ["--compile"]}
 
 
-def measure_ceilings(python, kinds):
-    """FLOP/s that LibTorch reaches in each kind of case, and its version."""
+def measure_ceilings(python, kinds, device):
+    """FLOP/s that LibTorch reaches in each kind of case, its version and the GPU."""
     result = {}
     for suffix, flags in (("", []), ("-bf16", ["--bf16"])):
         if any(kind.endswith("-bf16") == bool(suffix) for kind in kinds):
-            said = ask([python, os.path.join(HERE, "pytorch_bench.py"), "ceilings", *flags])
-            result |= {f"{key}{suffix}": said[key] for key in ("conv", "matmul")} | {"torch": said["torch"]}
+            said = ask([python, os.path.join(HERE, "pytorch_bench.py"), "ceilings", *flags, "--device", device])
+            result |= {f"{key}{suffix}": said[key] for key in ("conv", "matmul")} | {key: said[key] for key in ("torch", "device")}
     return result
 
 
-def row(name, answers, ceiling):
+def row(name, answers, ceiling, device):
     """One row of bench.json. answers: for each contestant what it said in each round; ceiling: FLOP/s."""
     _, what, _, _, _, examples, unit, _ = CASES[name]
     for who in ("ours", "eager"):
@@ -86,7 +98,7 @@ def row(name, answers, ceiling):
               "ratio_compile": round(rate["ours"] / rate["compile"], 3) if "compile" in rate else None,
               "ceiling_share": round(flop / statistics.median(seconds["ours"]) / ceiling, 3),
               "spread": round((max(seconds["ours"]) - min(seconds["ours"])) / statistics.median(seconds["ours"]), 3)}
-    if what == "train":
+    if what == "train" and device == "cpu":
         held = {who: answers[who][0]["peak_mb"] - answers[who][0]["before_mb"] for who in ("ours", "eager")}
         result |= {"ours_mb": round(held["ours"]), "eager_mb": round(held["eager"]),
                    "ratio_mb": round(held["ours"] / held["eager"], 3)}
@@ -164,7 +176,8 @@ def main():
     p.add_argument("build")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--runs", type=int, default=5)
-    p.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
+    p.add_argument("--cases", nargs="*", choices=CASES, help="default: all of the device's")
+    p.add_argument("--device", default="cpu", help="cpu or cuda; a GPU is timed with the paper's networks")
     p.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes to compile")
     p.add_argument("--md", help="a file for the table; else it is printed only")
     a = p.parse_args()
@@ -172,22 +185,27 @@ def main():
     if not python:
         sys.exit("BITDIFF_TORCH_PYTHON: expected a Python that has PyTorch, found nothing; set it")
 
+    if a.cases is None:
+        a.cases = [name for name in CASES if (name in GPU_CASES) == (a.device != "cpu")]
     load, ceilings = os.getloadavg()[0], []
     kinds = {CASES[name][-1] for name in a.cases}
     answers = {name: {} for name in a.cases}
     for _ in range(a.rounds):
-        ceilings.append(measure_ceilings(python, kinds))
+        ceilings.append(measure_ceilings(python, kinds, a.device))
         for name in a.cases:
-            for who, command in commands(name, a.build, python, a.runs).items():
+            for who, command in commands(name, a.build, python, a.runs, a.device).items():
                 if who == "compile" and a.no_compile:
                     continue
                 answers[name].setdefault(who, []).append(ask(command))
             check_same_work(name, answers[name])
-    best = {key: max(c[key] for c in ceilings) for key in ceilings[0] if key != "torch"}
-    rows = [row(name, answers[name], best[CASES[name][-1]]) for name in a.cases] + start_up(a.build)
+    best = {key: max(c[key] for c in ceilings) for key in ceilings[0] if key not in ("torch", "device")}
+    rows = [row(name, answers[name], best[CASES[name][-1]], a.device) for name in a.cases]
+    if a.device == "cpu":
+        rows += start_up(a.build)
 
     threads = answers[a.cases[0]]["ours"][0]["threads"] if a.cases else 0
-    about = (f"{processor()}, {os.cpu_count()} cores, {threads} threads, PyTorch {ceilings[0].get('torch', 'not asked')}; {a.rounds} rounds; load "
+    device = f" {ceilings[0]['device']}," if a.device != "cpu" else ""
+    about = (f"{processor()}, {os.cpu_count()} cores,{device} {threads} threads, PyTorch {ceilings[0].get('torch', 'not asked')}; {a.rounds} rounds; load "
              f"{load:.1f} before and {os.getloadavg()[0]:.1f} after; ceilings in GFLOP/s, conv a 3x3 convolution, matmul a "
              f"matrix product: {', '.join(f'{key} {value / 1e9:.0f}' for key, value in best.items())}.")
     with open(os.path.join(a.build, "bench.json"), "w") as file:

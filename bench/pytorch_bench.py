@@ -121,7 +121,8 @@ def main():
     torch.backends.cudnn.benchmark = True
     if a.what == "ceilings":
         matmul, conv = ceilings(a.device, torch.bfloat16 if a.bf16 else torch.float32)
-        print(json.dumps({"torch": torch.__version__, "matmul": matmul, "conv": conv}))
+        name = torch.cuda.get_device_name() if a.device.startswith("cuda") else ""
+        print(json.dumps({"torch": torch.__version__, "device": name, "matmul": matmul, "conv": conv}))
         return
     before = peak_mb()
     if a.captions:

@@ -9,16 +9,26 @@
 #include <vector>
 
 #include <ATen/Parallel.h>
+#include <c10/core/Device.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 namespace bitdiff {
 
-/// The median time of `run` over `runs` calls, after two to warm up.
+/// Waits for what `device` was told to do.
+inline void synchronize(at::Device device) {
+  if (device.is_cuda())
+    c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+}
+
+/// The median time of `run` over `runs` calls on `device`, after two to warm up.
 template <class Run>
-double median_seconds(int64_t runs, const Run& run) {
+double median_seconds(int64_t runs, at::Device device, const Run& run) {
   std::vector<double> seconds;
   for (int64_t i = -2; i < runs; ++i) {
+    synchronize(device);
     const auto start = std::chrono::steady_clock::now();
     run();
+    synchronize(device);
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
     if (i >= 0) seconds.push_back(time.count());
   }
