@@ -88,6 +88,17 @@ struct Spread {
   Tensor data;
 };
 
+// Packs the panels of a weight [depth, columns] on several threads, each by pack_panel(first
+// column, columns, to).
+template <class PackPanel>
+void pack_panels(int64_t depth, int64_t columns, float* to, const PackPanel& pack_panel) {
+  const int64_t grain = divide_up(1 << 14, depth * kPanel);  // Less is not worth waking a thread.
+  at::parallel_for(0, divide_up(columns, kPanel), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t first = begin * kPanel; first < std::min(end * kPanel, columns); first += kPanel)
+      pack_panel(first, panel_columns(columns, first), to + first * depth);
+  });
+}
+
 // y[rows, outputs] = x B, or y += x B, for a weight B whose rows were packed for one of `x` after
 // the other.
 void multiply(const std::vector<Columns>& x, const Tensor& packed, bool add, const Tensor& y,
@@ -150,8 +161,12 @@ Tensor linear(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& 
   const auto columns = columns_of(x);
   int64_t before = 0;
   for (const auto& part : columns) {
-    pack_transposed(weight.const_data_ptr<float>() + before, weight.size(1), part.count, outputs,
-                    packed.mutable_data_ptr<float>() + before * outputs);
+    const float* from = weight.const_data_ptr<float>() + before;
+    pack_panels(part.count, outputs, packed.mutable_data_ptr<float>() + before * outputs,
+                [&](int64_t first, int64_t count, float* to) {
+                  pack_transposed(from + first * weight.size(1), weight.size(1), part.count, count,
+                                  to);
+                });
     before += part.count;
   }
   for_each_block(rows_of(x[0]), kBlock, [&](int64_t first, int64_t rows) {
@@ -173,8 +188,11 @@ Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight, const Tenso
   const std::vector<Tensor> gradient{dy};
   const auto columns = columns_of(gradient);
   for (const auto& some : columns) {
-    pack(weight.const_data_ptr<float>() + some.first * weight.size(1) + first_column,
-         weight.size(1), some.count, width, packed.mutable_data_ptr<float>() + some.first * width);
+    const float* from = weight.const_data_ptr<float>() + some.first * weight.size(1) + first_column;
+    pack_panels(some.count, width, packed.mutable_data_ptr<float>() + some.first * width,
+                [&](int64_t first, int64_t count, float* to) {
+                  pack(from + first, weight.size(1), some.count, count, to);
+                });
   }
   for_each_block(rows_of(part), kBlock, [&](int64_t first, int64_t rows) {
     multiply(columns, packed, false, dx, first, rows);
