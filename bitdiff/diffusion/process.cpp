@@ -51,13 +51,13 @@ Tensor expected_bits(const Process& process, const std::vector<Tensor>& logits,
   return at::cat(bits, 1);
 }
 
-/// The -log p(category of x_0) of each value, [B, C, *S].
-Tensor category_loss(const Process& process, const std::vector<Tensor>& logits, const Tensor& x_0) {
-  const auto x = process.codec.decode(x_0).x.to(at::kLong);
+/// The -log p(category x) of each value, [B, C, *S].
+Tensor category_loss(const std::vector<Tensor>& logits, const Tensor& x) {
   std::vector<Tensor> losses;
   for (const auto& part : logits) {
-    const auto truth = x.select(1, static_cast<int64_t>(losses.size()));
-    const auto rows = part.reshape({-1, part.size(-1)});
+    const auto truth = x.select(1, static_cast<int64_t>(losses.size())).to(at::kLong);
+    // Autocast on a GPU would leave the logarithm in bfloat16.
+    const auto rows = part.reshape({-1, part.size(-1)}).to(at::kFloat);
     losses.push_back(
         at::cross_entropy_loss(rows, truth.reshape(-1), {}, at::Reduction::None).view_as(truth));
   }
@@ -66,7 +66,7 @@ Tensor category_loss(const Process& process, const std::vector<Tensor>& logits, 
 
 /// The loss of each bit, or of each value, [B, ..., *S].
 Tensor each_loss(const Process& process, const Tensor& out, const Tensor& x_0, const Tensor& eps,
-                 const Tensor& gamma) {
+                 const Tensor& gamma, const Tensor& x) {
   const auto logits = [&] {
     const bool looks = process.head == Head::kPosterior;
     return category_logits(process, out, looks ? corrupt(x_0, eps, gamma) : Tensor(), gamma);
@@ -78,7 +78,7 @@ Tensor each_loss(const Process& process, const Tensor& out, const Tensor& x_0, c
     case Loss::kLogistic:
       return at::softplus(out * x_0 / -process.codec.scale());
     case Loss::kSoftmax:
-      return category_loss(process, logits(), x_0);
+      return category_loss(logits(), x.defined() ? x : process.codec.decode(x_0).x);
   }
   TORCH_CHECK(false, "loss_of: unknown loss");
 }
@@ -108,8 +108,8 @@ Tensor target_of(Prediction prediction, const Tensor& x_0, const Tensor& eps, co
 }
 
 Tensor loss_of(const Process& process, const Tensor& out, const Tensor& x_0, const Tensor& eps,
-               const Tensor& gamma, const Tensor& weight) {
-  const auto each = each_loss(process, out, x_0, eps, gamma);
+               const Tensor& gamma, const Tensor& weight, const Tensor& x) {
+  const auto each = each_loss(process, out, x_0, eps, gamma, x);
   return weight.defined() ? (each * weight).mean() : each.mean();
 }
 

@@ -85,9 +85,10 @@ Tensor target_of(Prediction prediction, const Tensor& x_0, const Tensor& eps, co
 /// -log sigmoid(out * x_0 / scale); over all values, the cross-entropy of their categories
 /// (sections B.2 and B.3 of Chen et al., 2022). With a head of categories the squared error is that
 /// of the bits' expectation. `weight`: float32 [B, 1, *S], which multiplies the loss of each place
-/// before the mean; or undefined.
+/// before the mean; or undefined. `x`: the integers [B, C, *S] that x_0 stands for, on its device;
+/// undefined: they are decoded, for which a GPU is waited for.
 Tensor loss_of(const Process& process, const Tensor& out, const Tensor& x_0, const Tensor& eps,
-               const Tensor& gamma, const Tensor& weight = {});
+               const Tensor& gamma, const Tensor& weight = {}, const Tensor& x = {});
 
 /// The estimate of x_0 in the network's answer `out` for `x_t`, clipped to [-scale, scale] as in
 /// the authors' code: an estimate outside the bits' range would be fed back and grow. Of logits it

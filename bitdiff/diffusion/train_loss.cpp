@@ -60,7 +60,8 @@ Tensor loss_at(const Process& process, const Denoiser& net, const Tensor& x,
   // Predict and compute loss.
   const auto cond_n = hide_rows(cond, x.size(0), process.label_dropout);
   const auto out = net.forward(x_crpt, x_pred, gamma, cond_n);
-  return loss_of(process, out, x_bits, eps, gamma, weight);
+  const auto truth = process.loss == Loss::kSoftmax ? to_device(x, streams.device()) : Tensor();
+  return loss_of(process, out, x_bits, eps, gamma, weight, truth);
 }
 
 }  // namespace bitdiff

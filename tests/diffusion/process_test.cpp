@@ -168,6 +168,18 @@ TEST(Loss, SoftmaxTakesOneHotBitsAsLogits) {
   EXPECT_TRUE(estimate_x0(p, logits, {}, {}).allclose(2 * logits.softmax(1) - 1, 1e-5, 1e-6));
 }
 
+// As autocast on a GPU makes them.
+TEST(Loss, SoftmaxOfBfloat16LogitsIsFloat32) {
+  Process p{.codec = Codec({.encoding = Encoding::kOneHot, .categories = {5}}, 1),
+            .loss = Loss::kSoftmax};
+  const auto x = at::randint(0, 5, {3, 1, 6}, at::kLong);
+  const auto x_0 = p.codec.encode(x);
+  const auto logits = (at::randn({3, 5, 6}) * 3).to(at::kBFloat16);
+  const auto loss = loss_of(p, logits, x_0, {}, {});
+  EXPECT_TRUE(loss.equal(loss_of(p, logits.to(at::kFloat), x_0, {}, {})));
+  EXPECT_TRUE(loss.equal(loss_of(p, logits, x_0, {}, {}, {}, x)));
+}
+
 TEST(Corrupt, KeepsTheVarianceOfUnitBits) {
   const auto x_0 = at::randint(0, 2, {4, 50000}).to(at::kFloat) * 2 - 1;
   const auto gamma = at::tensor({0.1, 0.4, 0.7, 0.99}, at::kDouble);
