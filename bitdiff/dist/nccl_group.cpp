@@ -57,7 +57,7 @@ std::unique_ptr<Group> join_nccl(const Launch& launch, at::Device device) {
   std::unique_ptr<Group> mpi;
   if (launch.by == Launcher::kMpi) {
     mpi = join_mpi(launch);
-    if (mpi->size() == 1) return mpi;
+    if (mpi->size() == 1) return std::make_unique<GroupOfOne>();  // MPI's takes no GPU.
   }
   const auto rank = static_cast<int>(mpi ? mpi->rank() : launch.rank);
   const auto size = static_cast<int>(mpi ? mpi->size() : launch.size);
