@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
@@ -65,7 +66,13 @@ Trainer::Trainer(const TrainOptions& options, Model& model, std::shared_ptr<cons
   }
 }
 
-Trainer::LossSum Trainer::loss_and_gradient(int64_t piece, int64_t pieces) {
+void Trainer::LossSum::add(const Tensor& loss, double of) {
+  const auto more = loss.detach().to(at::kDouble);
+  sum = sum.defined() ? sum + more : more;
+  count += of;
+}
+
+void Trainer::add_loss_and_gradient(int64_t piece, int64_t pieces, LossSum& own) {
   const auto batch = loader_.get(step_, piece, pieces);
   const Streams streams(static_cast<uint64_t>(options_.seed), loader_.rows(step_, piece, pieces),
                         device());
@@ -77,7 +84,7 @@ Trainer::LossSum Trainer::loss_and_gradient(int64_t piece, int64_t pieces) {
   }();
   const auto sum = mean * count;
   sum.backward();
-  return {sum.item<double>(), static_cast<double>(count)};
+  own.add(sum, static_cast<double>(count));
 }
 
 Trainer::Update Trainer::update(const std::function<bool()>& told_to_stop) {
@@ -87,13 +94,11 @@ Trainer::Update Trainer::update(const std::function<bool()>& told_to_stop) {
   for (int64_t piece = group_.rank(); piece < pieces; piece += group_.size()) {
     const bool last = piece + group_.size() >= pieces;
     if (last) gradient_sum_.begin();
-    const auto of_piece = loss_and_gradient(piece, pieces);
-    own.sum += of_piece.sum;
-    own.count += of_piece.count;
+    add_loss_and_gradient(piece, pieces, own);
   }
   gradient_sum_.finish();
   const double stop = told_to_stop && told_to_stop() ? 1 : 0;
-  const auto sums = group_.sum(at::tensor({own.sum, own.count, stop}, at::kDouble));
+  const auto sums = group_.sum(at::tensor({own.value(), own.count, stop}, at::kDouble));
   const double count = sums[1].item<double>();
 
   Update update{.loss = sums[0].item<double>() / count, .stop = sums[2].item<double>() > 0};
@@ -126,10 +131,9 @@ double Trainer::evaluate(const Dataset& data) {
     const int64_t chosen =
         self_cond_rows(model_.process.self_cond_rate, static_cast<int64_t>(rows.size()), 0, 1);
     const auto [mean, count] = model_loss(model_, batch, streams, chosen, /*dropout=*/false);
-    own.sum += mean.item<double>() * static_cast<double>(count);
-    own.count += static_cast<double>(count);
+    own.add(mean.to(at::kDouble) * count, static_cast<double>(count));
   }
-  const auto sums = group_.sum(at::tensor({own.sum, own.count}, at::kDouble));
+  const auto sums = group_.sum(at::tensor({own.value(), own.count}, at::kDouble));
   return sums[0].item<double>() / sums[1].item<double>();
 }
 

@@ -59,7 +59,8 @@ double lr_at(int64_t step, const TrainOptions& options);
 
 /// Trains a model, in data parallel over the processes of a group, each of which has a Trainer that
 /// makes the same calls. Everything it draws is a function of (seed, step, row): where it is
-/// stopped and resumed leaves no trace in the weights, and how many processes share a batch none
+/// stopped and resumed leaves no trace in the weights (but that of a GPU, whose libraries add in
+/// any order), and how many processes share a batch none
 /// but the order in which gradients are summed.
 class Trainer {
  public:
@@ -96,12 +97,16 @@ class Trainer {
  private:
   at::Device device() const { return model_.parameters.device(); }
 
+  /// A sum of losses that nobody waits for before it is asked for.
   struct LossSum {
-    double sum = 0;
+    Tensor sum;        ///< float64 [], where the model is; undefined: 0.
     double count = 0;  ///< BatchLoss::count.
+
+    void add(const Tensor& loss, double of);
+    double value() const { return sum.defined() ? sum.item<double>() : 0; }
   };
-  /// Adds the gradient of the sum to the parameters'.
-  LossSum loss_and_gradient(int64_t piece, int64_t pieces);
+  /// Adds the loss of a piece to `own`, and its gradient to the parameters'.
+  void add_loss_and_gradient(int64_t piece, int64_t pieces, LossSum& own);
 
   TrainOptions options_;
   Model& model_;
