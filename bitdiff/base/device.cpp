@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include "bitdiff/base/error.h"
@@ -44,6 +45,8 @@ at::Device open_device(const std::string& word, int64_t local_rank) {
     throw UsageError("--device ", word, ": expected at most cuda:", count - 1,
                      ", the last GPU here", kInstead);
   }
+  // Convolutions of float32 are float32, as products are already; bfloat16 is there to be faster.
+  at::globalContext().setAllowTF32CuDNN(false);
   return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
 }
 

@@ -55,14 +55,14 @@ Codes bit2int(const Tensor& x_bits, IntArrayRef bits) {
 
 Tensor reference::int2bit(const Tensor& codes, IntArrayRef bits, double scale) {
   check_codes(codes, bits);
-  std::vector<Tensor> rows;
-  for (int64_t channel = 0; channel < codes.size(1); ++channel) {
-    for (int64_t bit = 0; bit < bits[channel]; ++bit) {
-      const auto row = at::bitwise_right_shift(codes.select(1, channel), bit);
-      rows.push_back(at::bitwise_and(row, 1).to(at::kFloat) * 2 - 1);
-    }
+  std::vector<Tensor> channels;
+  for (int64_t c = 0; c < codes.size(1); ++c) {
+    std::vector<int64_t> shape(codes.dim(), 1);
+    shape[1] = bits[c];
+    const auto shifts = at::arange(bits[c], codes.options()).reshape(shape);
+    channels.push_back(at::bitwise_and(at::bitwise_right_shift(codes.narrow(1, c, 1), shifts), 1));
   }
-  return at::stack(rows, 1) * scale;
+  return (at::cat(channels, 1).to(at::kFloat) * 2 - 1) * scale;
 }
 
 Codes reference::bit2int(const Tensor& x_bits, IntArrayRef bits) {
