@@ -213,12 +213,16 @@ Tensor Codec::encode(const Tensor& x, std::optional<at::Device> device) const {
   return at::cat(parts, 1);
 }
 
-Tensor Codec::codes(int64_t channel) const {
+Tensor Codec::codes(int64_t channel, at::Device device) const {
+  const std::lock_guard lock(made_->mutex);
+  auto& codes = made_->codes[{channel, device.type(), device.index()}];
+  if (codes.defined()) return codes;
   Codec one = *this;
   one.categories_ = {categories_.at(channel)};
   one.bits_ = {bits_[channel]};
   if (!shuffles_.empty()) one.shuffles_ = {shuffles_[channel]};
-  return one.encode(at::arange(categories_[channel], at::kLong).unsqueeze(1));
+  codes = to_device(one.encode(at::arange(categories_[channel], at::kLong).unsqueeze(1)), device);
+  return codes;
 }
 
 // Turns thresholded codes into numbers in place; where a code has none, into the nearest one's.

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "bitdiff/base/options.h"
@@ -54,8 +57,9 @@ class Codec {
   /// K of each channel.
   const std::vector<int64_t>& categories() const { return categories_; }
 
-  /// The analog bits of every number of one channel: float32 [K, n].
-  Tensor codes(int64_t channel) const;
+  /// The analog bits of every number of one channel: float32 [K, n] on `device`, made when first
+  /// asked for. Only to be read.
+  Tensor codes(int64_t channel, at::Device device = at::kCPU) const;
 
   /// `x`: uint8, int32 or int64 [B, C, *S], each in [0, K). Returns float32 [B, bit_channels, *S]
   /// of +-scale, on `device` or else where `x` is. Throws InputError for a value outside.
@@ -78,6 +82,12 @@ class Codec {
     std::vector<int32_t> number;  // [2^n]: the number of a code; at least K where there is none.
   };
 
+  // What codes() has made, for all copies of a codec.
+  struct Made {
+    std::mutex mutex;
+    std::map<std::tuple<int64_t, c10::DeviceType, c10::DeviceIndex>, Tensor> codes;
+  };
+
   void check_range(const Tensor& x) const;
   Tensor codes_of(const Tensor& x) const;
   template <class Code>
@@ -92,6 +102,7 @@ class Codec {
   std::vector<int64_t> bits_;                             // [C]
   std::vector<std::shared_ptr<const Shuffle>> shuffles_;  // [C] if kPermuted, else empty.
   int64_t bit_channels_ = 0;
+  std::shared_ptr<Made> made_ = std::make_shared<Made>();
 };
 
 }  // namespace bitdiff

@@ -6,7 +6,6 @@
 #include <ATen/ATen.h>
 
 #include "bitdiff/base/autocast.h"
-#include "bitdiff/base/device.h"
 #include "bitdiff/diffusion/likelihood.h"
 
 namespace bitdiff {
@@ -31,7 +30,7 @@ std::vector<Tensor> category_logits(const Process& process, const Tensor& out, c
   if (process.head != Head::kPosterior) return logits;
   const auto bits = x_t.split_with_sizes(process.codec.bits(), 1);
   for (size_t c = 0; c < bits.size(); ++c) {
-    const auto codes = to_device(process.codec.codes(static_cast<int64_t>(c)), out.device());
+    const auto codes = process.codec.codes(static_cast<int64_t>(c), out.device());
     logits[c] = logits[c] + log_likelihood(codes, bits[c], gamma);
   }
   return logits;
@@ -43,8 +42,7 @@ Tensor expected_bits(const Process& process, const std::vector<Tensor>& logits,
   const Autocast exact(false, logits[0].device().type());
   std::vector<Tensor> bits;
   for (const auto& part : logits) {
-    const auto codes =
-        to_device(process.codec.codes(static_cast<int64_t>(bits.size())), part.device());
+    const auto codes = process.codec.codes(static_cast<int64_t>(bits.size()), part.device());
     bits.push_back(at::matmul(at::softmax(part.to(codes.scalar_type()) / temperature, -1), codes)
                        .movedim(-1, 1));
   }
