@@ -177,7 +177,7 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--runs", type=int, default=5)
     p.add_argument("--cases", nargs="*", choices=CASES, help="default: all of the device's")
-    p.add_argument("--device", default="cpu", help="cpu or cuda; a GPU is timed with the paper's networks")
+    p.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="cpu or cuda; a GPU is timed with the paper's networks")
     p.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes to compile")
     p.add_argument("--md", help="a file for the table; else it is printed only")
     a = p.parse_args()

@@ -47,12 +47,15 @@ at::Device open_device(const std::string& word, int64_t local_rank) {
   }
   // Convolutions of float32 are float32, as products are already; bfloat16 is there to be faster.
   at::globalContext().setAllowTF32CuDNN(false);
+  // Shapes are few and repeat: the fastest convolutions are found by trying.
+  at::globalContext().setBenchmarkCuDNN(true);
   return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
 }
 
 Tensor to_device(const Tensor& t, at::Device device) {
   if (!t.is_cpu() || !device.is_cuda()) return t.to(device);
-  return t.pin_memory().to(device, t.scalar_type(), /*non_blocking=*/true);
+  const auto dense = t.is_non_overlapping_and_dense() ? t : t.contiguous();
+  return dense.pin_memory().to(device, t.scalar_type(), /*non_blocking=*/true);
 }
 
 }  // namespace bitdiff

@@ -16,7 +16,7 @@ namespace bitdiff {
 at::Device open_device(const std::string& word, int64_t local_rank = 0);
 
 /// `t` on `device`. From main memory to a GPU it travels while the caller goes on, by way of memory
-/// that the GPU reads itself.
+/// that the GPU reads itself; what is in such memory already must not change before it is there.
 Tensor to_device(const Tensor& t, at::Device device);
 
 }  // namespace bitdiff

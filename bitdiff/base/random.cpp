@@ -60,6 +60,12 @@ Streams::Streams(uint64_t seed, std::vector<int64_t> rows, at::Device device)
   if (cuda::library_for(device)) numbers_ = numbers();
 }
 
+Streams Streams::on(at::Device device) const {
+  TORCH_CHECK(size() == static_cast<int64_t>(rows_.size()),
+              "Streams: those that read their rows' numbers stay on ", device_);
+  return {seed_, rows_, device};
+}
+
 int64_t Streams::size() const {
   return numbers_.defined() ? numbers_.size(0) : static_cast<int64_t>(rows_.size());
 }

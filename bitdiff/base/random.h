@@ -49,7 +49,7 @@ class Streams {
   Streams slice(int64_t begin, int64_t end) const;
 
   /// The same streams, whose numbers go to another device.
-  Streams on(at::Device device) const { return {seed_, rows_, device}; }
+  Streams on(at::Device device) const;
 
   at::Device device() const { return device_; }
   int64_t size() const;

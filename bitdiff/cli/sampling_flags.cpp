@@ -45,8 +45,9 @@ void SamplingFlags::add_to(CLI::App& command) {
   command.add_flag(
       "--int8", int8,
       "compute with 8-bit integers: faster with AVX-512 VNNI, slower without, not quite the same");
-  command.add_flag("--cuda-graphs", cuda_graphs,
-                   "record the network's call on the GPU and repeat it: fewer launches");
+  command.add_flag(
+      "--cuda-graphs", cuda_graphs,
+      "record the network's calls on the GPU and repeat them: fewer launches, more memory");
 }
 
 void SamplingFlags::check_set(const std::string& section) const {

@@ -277,8 +277,9 @@ Action add_train(CLI::App& program) {
   command->add_option("--device", flags->device, "where to compute: cpu, cuda or cuda:N")
       ->type_name("NAME")
       ->capture_default_str();
-  command->add_flag("--cuda-graphs", flags->cuda_graphs,
-                    "record the network's calls on the GPU and repeat them: fewer launches");
+  command->add_flag(
+      "--cuda-graphs", flags->cuda_graphs,
+      "record the network's calls on the GPU and repeat them: fewer launches, more memory");
   command->add_flag("--resume", flags->resume,
                     "go on from the newest checkpoint of the run folder");
   return [flags] { return train(*flags); };

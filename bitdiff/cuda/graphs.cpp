@@ -1,7 +1,9 @@
+#include <string>
 #include <type_traits>
 #include <vector>
 
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 
@@ -23,6 +25,8 @@ class Graphs final : public Recorder {
 
   size_t record(const Work& work) override {
     const Aside aside(stream_);
+    // A recording takes new memory, and what others have set aside is not given up for it.
+    c10::cuda::CUDACachingAllocator::emptyCache();
     auto graph = std::make_unique<at::cuda::CUDAGraph>();
     // Other threads may talk to the GPU meanwhile: the loader's, NCCL's.
     graph->capture_begin(memory_, cudaStreamCaptureModeThreadLocal);
@@ -63,7 +67,8 @@ class Graphs final : public Recorder {
     try {
       action();
     } catch (const c10::Error& error) {
-      TORCH_WARN(error.what_without_backtrace());
+      const std::string what = error.what_without_backtrace();
+      TORCH_WARN(what.substr(0, what.find('\n')));
     }
   }
 

@@ -13,7 +13,7 @@ MakeRecorder open_graphs(std::string& missing) {
   }
   auto* const entry = reinterpret_cast<GraphsEntry>(dlsym(handle, kGraphsEntry));
   if (!entry) {
-    missing = "libbitdiff_graphs.so is of another version";
+    missing = "libbitdiff_graphs.so is of another version, build both anew";
     return {};
   }
   return [entry](at::Device device) {

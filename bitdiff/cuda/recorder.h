@@ -27,7 +27,7 @@ class Recorder {
   virtual void rehearse(const Work& work) = 0;
 
   /// Records `work` without doing it, and returns its number. Throws what it throws, and
-  /// c10::Error where it cannot be recorded.
+  /// c10::Error where it cannot be recorded; the GPU's memory is then not to be used any more.
   virtual size_t record(const Work& work) = 0;
 
   /// Does what was recorded as `number`, on the current stream.

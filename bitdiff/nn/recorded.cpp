@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/empty_like.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -16,8 +17,6 @@ namespace {
 
 /// How often a call is rehearsed before it is recorded; the first ones choose kernels.
 constexpr int kRehearsals = 3;
-/// Kinds of calls beyond these are not recorded, for each keeps its memory.
-constexpr size_t kMostKinds = 8;
 
 /// The arguments of Denoiser::forward as a list of tensors, and back.
 struct Call {
@@ -85,10 +84,13 @@ class WithoutGradients {
   WithoutGradients(const WithoutGradients&) = delete;
   WithoutGradients& operator=(const WithoutGradients&) = delete;
 
-  /// Throws c10::Error if a parameter got one all the same.
+  /// Throws UsageError if a parameter got one all the same.
   void check() const {
-    for (const auto& p : parameters_)
-      TORCH_CHECK(!p.grad().defined(), "activation checkpointing adds up gradients by itself");
+    for (const auto& p : parameters_) {
+      if (p.grad().defined())
+        throw UsageError("this network cannot be recorded, for it adds up gradients by itself (as ",
+                         "with activation checkpointing); leave --cuda-graphs out");
+    }
   }
 
  private:
@@ -104,11 +106,11 @@ class Recording {
   /// The answer to `inputs`, Call::tensors(), without a gradient.
   Tensor forward(const std::vector<Tensor>& inputs);
 
-  /// Which call of forward was the last.
+  /// Changes with each call of forward or backward.
   int64_t number_of_call() const { return calls_; }
   /// Of the sum of the last answer times `dy`, the gradients of those inputs that want one and of
-  /// the parameters. They are the recording's: to be read before the next call.
-  const std::vector<Tensor>& backward(const Tensor& dy, int64_t call);
+  /// the parameters, or undefined.
+  std::vector<Tensor> backward(const Tensor& dy, int64_t call);
 
  private:
   std::unique_ptr<cuda::Recorder> recorder_;  // First: the rest is in its memory.
@@ -133,6 +135,7 @@ Recording::Recording(const Denoiser& net, const Call& call, const std::vector<Te
     y_ = net.forward(own.x_t, own.x0_prev, own.gamma, own.cond);
   };
   const auto go_back = [this, sources] {
+    const Autocast off(false, dy_.device().type());  // As who calls backward().
     gradients_ = torch::autograd::grad({y_}, sources, {dy_}, /*retain_graph=*/false,
                                        /*create_graph=*/false, /*allow_unused=*/true);
   };
@@ -150,8 +153,16 @@ Recording::Recording(const Denoiser& net, const Call& call, const std::vector<Te
     gradients_.clear();
     none.check();
   }
-  forward_ = recorder_->record(run);
-  if (gradients) backward_ = recorder_->record(go_back);
+  try {
+    forward_ = recorder_->record(run);
+    if (gradients) backward_ = recorder_->record(go_back);
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const c10::Error& error) {
+    throw UsageError("this network cannot be recorded (",
+                     first_line(error.what_without_backtrace()), "); leave --cuda-graphs out");
+  }
+  y_ = y_.detach();  // Its graph would add gradients up on the recorder's stream.
 }
 
 Tensor Recording::forward(const std::vector<Tensor>& inputs) {
@@ -162,13 +173,24 @@ Tensor Recording::forward(const std::vector<Tensor>& inputs) {
   return y_.detach().clone();
 }
 
-const std::vector<Tensor>& Recording::backward(const Tensor& dy, int64_t call) {
-  TORCH_CHECK(call == calls_, "a recorded network went backwards after another call of that kind; ",
-              "expected it before");
+std::vector<Tensor> Recording::backward(const Tensor& dy, int64_t call) {
+  TORCH_CHECK(call == calls_,
+              "the answer of a recorded network goes backwards twice, or after the ",
+              "next call of its kind; expected once and before");
   const c10::NoGradGuard no_grad;
   dy_.copy_(dy, /*non_blocking=*/true);
   recorder_->repeat(backward_);
-  return gradients_;
+  ++calls_;
+  // Copies, all at once: the next call writes over the recording's own.
+  std::vector<Tensor> own, copies, gradients;
+  for (const auto& g : gradients_) {
+    gradients.push_back(g.defined() ? at::empty_like(g) : Tensor());
+    if (!g.defined()) continue;
+    own.push_back(g);
+    copies.push_back(gradients.back());
+  }
+  if (!own.empty()) at::_foreach_copy_(copies, own, /*non_blocking=*/true);
+  return gradients;
 }
 
 /// The place of a recorded call in the graph of gradients.
@@ -179,7 +201,6 @@ class GoBack final : public torch::autograd::Node {
         recording_(std::move(recording)),
         call_(recording_->number_of_call()) {}
 
-  // Who adds these up takes copies, for the recording holds them too.
   torch::autograd::variable_list apply(torch::autograd::variable_list&& upper) override {
     return recording_->backward(upper[0], call_);
   }
@@ -222,22 +243,17 @@ class Recorded final : public Denoiser {
   }
 
  private:
-  /// Null: one kind too many.
+  /// Null: one kind too many, which is said once.
   std::shared_ptr<Recording> recording_of(const Call& call) const {
     const auto kind = kind_of(call);
     for (const auto& [known, recording] : recordings_)
       if (known == kind) return recording;
-    if (recordings_.size() == kMostKinds) return nullptr;
-    try {
-      recordings_.emplace_back(
-          kind,
-          std::make_shared<Recording>(*net_, call, parameters_, make_recorder_(call.x_t.device())));
-    } catch (const c10::OutOfMemoryError&) {
-      throw;
-    } catch (const c10::Error& error) {
-      throw UsageError("this network cannot be recorded (",
-                       first_line(error.what_without_backtrace()), "); leave --cuda-graphs out");
+    if (recordings_.size() == kMostKinds) {
+      TORCH_WARN_ONCE("calls of more than ", kMostKinds, " kinds: the rest is not recorded");
+      return nullptr;
     }
+    recordings_.emplace_back(kind, std::make_shared<Recording>(*net_, call, parameters_,
+                                                               make_recorder_(call.x_t.device())));
     return recordings_.back().second;
   }
 

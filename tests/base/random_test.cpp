@@ -62,6 +62,7 @@ TEST(Streams, ReadTheNumbersOfTheirRowsAtEachDraw) {
   EXPECT_TRUE(reading.uniform({2, 7}).equal(Streams(5, {4, 1}).uniform({2, 7})));
   EXPECT_TRUE(forked.normal({1, 7}).equal(Streams(5, {1}).fork(Purpose::kNoise).normal({1, 7})));
   EXPECT_THROW(streams.reading(numbers.to(at::kInt)), c10::Error);
+  EXPECT_THROW(reading.on(at::kCPU), c10::Error);
 }
 
 // The vectors of Random123's kat_vectors for philox4x32-10 with counter and key zero.

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "bitdiff/base/autocast.h"
 #include "bitdiff/base/error.h"
 #include "bitdiff/cuda/recorder.h"
 #include "bitdiff/diffusion/train_loss.h"
@@ -250,12 +251,56 @@ TEST(Recorded, IsRecordedOnceForEachKindOfCallUpToAMost) {
     ++made;
     return std::make_unique<Tape>();
   });
-  for (int64_t rows = 1; rows < 12; ++rows) {
+  constexpr auto kMost = static_cast<int64_t>(kMostKinds);
+  for (int64_t rows = 1; rows < kMost + 3; ++rows) {
     const Input input(rows, kSequence, rows);
     for (int64_t i = 0; i < 2; ++i)
       EXPECT_TRUE(input.of(*twins.twin.net).equal(input.of(*twins.plain.net))) << rows;
-    EXPECT_EQ(made, std::min<int64_t>(rows, 8));
+    EXPECT_EQ(made, std::min(rows, kMost));
   }
+}
+
+TEST(Recorded, RefusesToGoBackTwice) {
+  Twins twins(kTransformer);
+  const auto y = Input(1, kSequence).of(*twins.twin.net).sum();
+  y.backward({}, /*retain_graph=*/true);
+  EXPECT_THROW(y.backward(), c10::Error);
+}
+
+// As the trainer: the network inside, the way back outside.
+TEST(Recorded, HasTheGradientsOfTheNetworkInBfloat16) {
+  Twins twins(kTransformer);
+  for (uint64_t seed = 1; seed < 3; ++seed) {
+    twins.change(seed);
+    const Input input(seed, kSequence);
+    Tensor y[2];
+    int64_t which = 0;
+    for (auto* net : {&twins.plain, &twins.twin}) {
+      {
+        const Autocast bf16(true, at::kCPU);
+        y[which] = input.of(*net->net);
+      }
+      (y[which++] * input.weight).sum().backward();
+    }
+    EXPECT_TRUE(y[0].equal(y[1]));
+    EXPECT_FALSE(y[0].equal(input.of(*twins.plain.net)));
+    twins.expect_equal_gradients(1e-2);  // Those sums have 8 bits.
+  }
+}
+
+TEST(Recorded, KeepsWhatIsForOneKindApartFromAnother) {
+  Twins twins(kTransformer);
+  const Input input(1, kSequence), more(2, kSequence, 3);
+  for (auto* net : {&twins.plain, &twins.twin}) {
+    const auto y = (input.of(*net->net) * input.weight).sum();
+    {
+      const c10::NoGradGuard no_grad;
+      more.of(*net->net);
+    }
+    y.backward();
+    (more.of(*net->net) * more.weight).sum().backward();
+  }
+  twins.expect_equal_gradients();
 }
 
 TEST(Recorded, RefusesToGoBackAfterAnotherCall) {
@@ -278,13 +323,42 @@ TEST(Recorded, RefusesWhatCannotBeRecorded) {
   EXPECT_THROW(Input(1, kSequence).of(*labelled.twin.net, cond), UsageError);
 }
 
-class RecordedOnAGpu : public OnAGpu {};
+class RecordedOnAGpu : public OnAGpu {
+ protected:
+  void SetUp() override {
+    OnAGpu::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    if (!BITDIFF_HAS_CUDA_GRAPHS) GTEST_SKIP() << "built with a CUDA toolkit of another version";
+    std::string missing;
+    graphs_ = cuda::open_graphs(missing);
+    ASSERT_TRUE(graphs_) << missing;
+  }
+  cuda::MakeRecorder graphs_;
+};
+
+TEST_F(RecordedOnAGpu, DescribesAsTheNetworkInBfloat16) {
+  Twins twins(kDescriber, graphs_, device_);
+  for (uint64_t seed = 1; seed < 4; ++seed) {
+    twins.change(seed);
+    const Input input(seed, kSequence, 2, device_);
+    for (auto* net : {&twins.plain, &twins.twin}) {
+      const auto y = [&] {
+        const Autocast bf16(true, device_.type());
+        const auto seen = net->net->look({.label = {}, .context = input.context});
+        return input.of(*net->net, seen);
+      }();
+      {
+        const c10::NoGradGuard no_grad;  // Another kind in between.
+        input.of(*net->net, {.label = {}, .context = input.context});
+      }
+      (y * input.weight).sum().backward();
+    }
+    twins.expect_equal_gradients(1e-2);
+  }
+}
 
 TEST_F(RecordedOnAGpu, IsEqualToTheNetwork) {
-  std::string missing;
-  const auto graphs = cuda::open_graphs(missing);
-  ASSERT_TRUE(graphs) << missing;
-  Twins twins([](const Scope& scope) { return small_unet(scope, 0.5); }, graphs, device_);
+  Twins twins([](const Scope& scope) { return small_unet(scope, 0.5); }, graphs_, device_);
   for (int64_t step = 1; step < 4; ++step) {
     twins.change(step);
     const Input input(step, kImage, 2, device_);

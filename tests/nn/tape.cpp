@@ -8,6 +8,8 @@
 #include <c10/core/GradMode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include "bitdiff/base/autocast.h"
+
 namespace bitdiff {
 
 struct Tape::Step {
@@ -18,9 +20,22 @@ struct Tape::Step {
 namespace {
 
 constexpr auto kMode = c10::DispatchKey::TESTING_ONLY_GenericMode;
+constexpr auto kAutocast = c10::DispatchKey::AutocastCPU;
 constexpr auto kComposite = c10::DispatchKey::CompositeImplicitAutograd;
 
 thread_local std::vector<Tape::Step>* now = nullptr;  // What is being recorded.
+
+/// While it lives operations are put down in `steps`.
+class PutDownIn {
+ public:
+  explicit PutDownIn(std::vector<Tape::Step>& steps) { now = &steps; }
+  ~PutDownIn() { now = nullptr; }
+  PutDownIn(const PutDownIn&) = delete;
+  PutDownIn& operator=(const PutDownIn&) = delete;
+
+ private:
+  c10::impl::IncludeDispatchKeyGuard mode_{kMode};
+};
 
 /// Puts `result`, a tensor or a list of them, where `place` is.
 void put(const c10::IValue& place, const c10::IValue& result) {
@@ -35,6 +50,11 @@ void put(const c10::IValue& place, const c10::IValue& result) {
 
 void put_down(const c10::OperatorHandle& operation, c10::DispatchKeySet keys,
               torch::jit::Stack* stack) {
+  // Autocast comes first and calls again, with other numbers.
+  if (keys.has(kAutocast) && operation.hasKernelForDispatchKey(kAutocast)) {
+    operation.redispatchBoxed(keys.remove(kMode), stack);
+    return;
+  }
   // Made of others, which come by one by one.
   if (operation.hasKernelForDispatchKey(kComposite)) {
     operation.callBoxedForDispatchKey(kComposite, *stack);
@@ -50,7 +70,6 @@ void put_down(const c10::OperatorHandle& operation, c10::DispatchKeySet keys,
     const auto results = torch::jit::last(*stack, operation.schema().returns().size()).vec();
     now->push_back({operation, arguments, results});
   }
-  static_cast<void>(keys);
 }
 
 }  // namespace
@@ -64,18 +83,17 @@ Tape::~Tape() = default;
 
 size_t Tape::record(const Work& work) {
   std::vector<Step> steps;
-  now = &steps;
   {
-    const c10::impl::IncludeDispatchKeyGuard recording(kMode);
+    const PutDownIn recording(steps);
     work();
   }
-  now = nullptr;
   recordings_.push_back(std::move(steps));
   return recordings_.size() - 1;
 }
 
 void Tape::repeat(size_t number) {
   const c10::NoGradGuard no_grad;
+  const Autocast as_put_down(false, at::kCPU);
   for (const auto& step : recordings_.at(number)) {
     auto stack = step.arguments;
     step.operation.callBoxed(stack);
