@@ -88,8 +88,8 @@ struct Spread {
   Tensor data;
 };
 
-// Packs the panels of a weight [depth, columns] on several threads, each by pack_panel(first
-// column, columns, to).
+// Packs the panels of a weight [depth, columns], depth > 0, on several threads, each by
+// pack_panel(first column, columns, to).
 template <class PackPanel>
 void pack_panels(int64_t depth, int64_t columns, float* to, const PackPanel& pack_panel) {
   const int64_t grain = divide_up(1 << 14, depth * kPanel);  // Less is not worth waking a thread.
