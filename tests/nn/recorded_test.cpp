@@ -154,15 +154,33 @@ TEST(Recorded, EarlierAnswersStay) {
   EXPECT_TRUE(first.equal(copy));
 }
 
-TEST(Recorded, HasTheGradientsOfTheNetwork) {
-  Twins twins(kTransformer);
+/// Steps with other weights and inputs, whose condition is cond_of(net, input).
+template <class ConditionOf>
+void expect_equal_steps(Twins twins, const ConditionOf& cond_of) {
   for (uint64_t seed = 1; seed < 4; ++seed) {
     twins.change(seed);
     const Input input(seed, kSequence);
     for (auto* net : {&twins.plain, &twins.twin})
-      (input.of(*net->net) * input.weight).sum().backward();
+      (input.of(*net->net, cond_of(*net->net, input)) * input.weight).sum().backward();
     twins.expect_equal_gradients();
   }
+}
+
+TEST(Recorded, HasTheGradientsOfTheNetwork) {
+  expect_equal_steps(Twins(kTransformer),
+                     [](const Denoiser&, const Input&) { return Condition{}; });
+}
+
+TEST(Recorded, LooksOutsideOfTheRecording) {
+  expect_equal_steps(Twins(kDescriber), [](const Denoiser& net, const Input& input) {
+    return net.look({.label = {}, .context = input.context});
+  });
+}
+
+TEST(Recorded, LooksInTheRecordingWhereNobodyDidBefore) {
+  expect_equal_steps(Twins(kDescriber), [](const Denoiser&, const Input& input) {
+    return Condition{.label = {}, .context = input.context};
+  });
 }
 
 TEST(Recorded, GradientsAddUp) {
@@ -173,32 +191,6 @@ TEST(Recorded, GradientsAddUp) {
       (input.of(*net->net) * input.weight).sum().backward();
   }
   twins.expect_equal_gradients();
-}
-
-TEST(Recorded, LooksOutsideOfTheRecording) {
-  Twins twins(kDescriber);
-  for (uint64_t seed = 1; seed < 3; ++seed) {
-    twins.change(seed);
-    const Input input(seed, kSequence);
-    for (auto* net : {&twins.plain, &twins.twin}) {
-      const auto seen = net->net->look({.label = {}, .context = input.context});
-      (input.of(*net->net, seen) * input.weight).sum().backward();
-    }
-    twins.expect_equal_gradients();
-  }
-}
-
-TEST(Recorded, LooksInTheRecordingWhereNobodyDidBefore) {
-  Twins twins(kDescriber);
-  for (uint64_t seed = 1; seed < 3; ++seed) {
-    twins.change(seed);
-    const Input input(seed, kSequence);
-    for (auto* net : {&twins.plain, &twins.twin})
-      (input.of(*net->net, {.label = {}, .context = input.context}) * input.weight)
-          .sum()
-          .backward();
-    twins.expect_equal_gradients();
-  }
 }
 
 TEST(Recorded, TrainsAsTheNetwork) {
