@@ -59,9 +59,9 @@ double lr_at(int64_t step, const TrainOptions& options);
 
 /// Trains a model, in data parallel over the processes of a group, each of which has a Trainer that
 /// makes the same calls. Everything it draws is a function of (seed, step, row): where it is
-/// stopped and resumed leaves no trace in the weights (but that of a GPU, whose libraries add in
-/// any order), and how many processes share a batch none
-/// but the order in which gradients are summed.
+/// stopped and resumed leaves no trace in the weights, and how many processes share a batch none
+/// but the order in which gradients are summed. On a GPU LibTorch's libraries sum in any order and
+/// choose their algorithms anew at each start, so that two runs may differ in their last bits.
 class Trainer {
  public:
   /// `model`, the same everywhere, and `group` must live as long. Throws UsageError unless the
